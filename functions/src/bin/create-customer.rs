@@ -1,0 +1,9 @@
+//! The function `create-customer`.
+
+use functions::routes::CREATE_CUSTOMER;
+use functions::serve::{InitError, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), InitError> {
+    serve(&CREATE_CUSTOMER).await
+}

@@ -1,0 +1,9 @@
+//! The function `get-customer`.
+
+use functions::routes::GET_CUSTOMER;
+use functions::serve::{InitError, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), InitError> {
+    serve(&GET_CUSTOMER).await
+}

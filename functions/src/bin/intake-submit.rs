@@ -1,0 +1,9 @@
+//! The function `intake-submit`.
+
+use functions::routes::INTAKE_SUBMIT;
+use functions::serve::{InitError, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), InitError> {
+    serve(&INTAKE_SUBMIT).await
+}

@@ -1,0 +1,9 @@
+//! The function `login`.
+
+use functions::routes::LOGIN;
+use functions::serve::{InitError, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), InitError> {
+    serve(&LOGIN).await
+}

@@ -1,0 +1,9 @@
+//! The function `me`.
+
+use functions::routes::ME;
+use functions::serve::{InitError, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), InitError> {
+    serve(&ME).await
+}

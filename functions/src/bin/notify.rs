@@ -1,0 +1,13 @@
+//! The function `notify`.
+
+use functions::jobs::notify::on_stream;
+use functions::routes::NOTIFY;
+use functions::serve::{InitError, job};
+use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), InitError> {
+    let app = job(&NOTIFY).await?;
+    let handle = async |event: LambdaEvent<_>| Ok::<_, Diagnostic>(on_stream(&app, event).await);
+    run(service_fn(handle)).await
+}

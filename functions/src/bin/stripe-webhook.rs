@@ -1,0 +1,9 @@
+//! The function `stripe-webhook`.
+
+use functions::routes::STRIPE_WEBHOOK;
+use functions::serve::{InitError, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), InitError> {
+    serve(&STRIPE_WEBHOOK).await
+}

@@ -1,0 +1,247 @@
+//! First contact: the public form makes a lead with a reference and somewhere to pay.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use shared::app::App;
+use shared::clock::Time;
+use shared::contact::{EmailAddress, Phone};
+use shared::domain::customer::{Contact, Customer, Metadata, Status};
+use shared::domain::intake::{self, Plan, Submission};
+use shared::domain::message::{Message, MessageKind};
+use shared::http::fields::{Fields, FromFields, PlainId};
+use shared::http::idempotency::{Answer, Idempotency, IdempotencyKey, replayed};
+use shared::http::problem::Problem;
+use shared::http::{ApiError, JsonBody};
+use shared::ids::{Crn, CustomerId};
+use shared::store::counter::{Drawn, Want};
+use shared::store::key::Key;
+use shared::store::marker::{IdempotencyMarker, NoticeMarker};
+use shared::store::members::{EmailMembers, MemberLists};
+use shared::store::retry::Backoff;
+use shared::store::{Batch, Conflict, Refused};
+use shared::stripe::checkout::CheckoutSession;
+use shared::text::{Address, Area, Name};
+use utoipa::ToSchema;
+
+use super::{Client, limit_rate};
+
+/// Submissions per client address and window.
+const RATE_LIMIT: u64 = 30;
+
+/// The form.
+#[derive(Clone, ToSchema)]
+pub struct IntakeRequest {
+    name: Name,
+    email: EmailAddress,
+    phone: Option<Phone>,
+    address: Option<Address>,
+    area: Option<Area>,
+    /// The product to pay for.
+    #[schema(value_type = Option<String>)]
+    product_id: Option<PlainId>,
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Metadata>,
+}
+
+impl FromFields for IntakeRequest {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let (name, email) = (fields.required("name"), fields.required("email"));
+        let (phone, address, area) = (fields.optional("phone"), fields.optional("address"), fields.optional("area"));
+        let (product_id, metadata) = (fields.optional("product_id"), fields.optional("metadata"));
+        Some(Self {
+            name: name?,
+            email: email?,
+            phone: phone?,
+            address: address?,
+            area: area?,
+            product_id: product_id?,
+            metadata: metadata?,
+        })
+    }
+}
+
+/// The lead.
+#[derive(Serialize, ToSchema)]
+pub struct IntakeResponse {
+    /// Rollcall's id of the lead, which stays the customer's.
+    client_id: CustomerId,
+    /// Its reference.
+    customer_reference: Option<Crn>,
+    /// Where it stands.
+    status: Status,
+    /// Where to pay, if a checkout is configured.
+    checkout_url: Option<String>,
+    /// When it first came.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Time,
+}
+
+/// Makes a lead, or takes up the one of this address.
+#[utoipa::path(
+    post, path = "/api/intake/submit", tag = "public", operation_id = "intakeSubmit",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a retry safe, for 24 hours.")),
+    request_body = IntakeRequest,
+    responses(
+        (status = 201, description = "A new lead.", body = IntakeResponse),
+        (status = 200, description = "The lead of this address, with the latest details.", body = IntakeResponse),
+        (status = "default", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn handle(
+    State(app): State<App>,
+    client: Client,
+    key: IdempotencyKey,
+    body: JsonBody<IntakeRequest>,
+) -> Result<Response, ApiError> {
+    let now = app.clock.now();
+    let intake = Intake {
+        new_id: CustomerId(now.new_id()),
+        key: key.used(&app, "intake", "public", &body.raw),
+        request: body.request,
+        now,
+        app,
+    };
+    let (limited, first) = tokio::join!(limit_rate(&intake.app, "intake", &client, RATE_LIMIT, now), intake.read());
+    limited?;
+    intake.run(first?).await
+}
+
+/// One submission and what stays the same however often it is planned anew.
+struct Intake {
+    app: App,
+    request: IntakeRequest,
+    key: Option<Idempotency>,
+    new_id: CustomerId,
+    now: Time,
+}
+
+impl Intake {
+    async fn read(&self) -> Result<Batch, ApiError> {
+        let members = Key::email_members(&self.request.email);
+        let product = self.request.product_id.as_ref().map(|id| Key::product(&id.0));
+        let marker = self.key.as_ref().map(Idempotency::key);
+        Ok(self.app.store.batch_get([Some(members), product, marker].into_iter().flatten()).await?)
+    }
+
+    async fn run(&self, mut batch: Batch) -> Result<Response, ApiError> {
+        let mut drawn = Drawn::default();
+        let mut races = Backoff::new();
+        loop {
+            if let Some(answer) = self.replay(&batch).await? {
+                return Ok(answer);
+            }
+            if self.request.product_id.is_some() {
+                // Products are kept by `put-product`, which is not deployed yet: none exists.
+                return Err(ApiError::ProductNotFound);
+            }
+            match self.attempt(&batch, &mut drawn).await? {
+                Ok(answer) => return Ok(answer),
+                Err(conflict) => drawn.discard(conflict),
+            }
+            if !races.wait().await {
+                return Err(ApiError::Unavailable("the submission lost every race it ran".into()));
+            }
+            batch = self.read().await?;
+        }
+    }
+
+    async fn replay(&self, batch: &Batch) -> Result<Option<Response>, ApiError> {
+        let Some(key) = &self.key else { return Ok(None) };
+        let found: Option<IdempotencyMarker> = batch.get(&key.key())?;
+        let Some(marker) = key.replay(found, self.now)? else { return Ok(None) };
+        let lead = self.app.store.customer(marker.customer_id).await?.ok_or(ApiError::CustomerNotFound)?;
+        let status = StatusCode::from_u16(marker.status).unwrap_or(StatusCode::OK);
+        Ok(Some(replayed(answer(status, &lead, marker.checkout_url))))
+    }
+
+    /// Plans on what was read and commits; the inner error is the race that was lost.
+    async fn attempt(&self, batch: &Batch, drawn: &mut Drawn) -> Result<Result<Response, Conflict>, ApiError> {
+        let list: Option<EmailMembers> = batch.get(&Key::email_members(&self.request.email))?;
+        let holder = match list.as_ref().and_then(|list| list.members.first()) {
+            Some(id) => self.app.store.customer(*id).await?,
+            None => None,
+        };
+        let id = holder.as_ref().map_or(self.new_id, |holder| holder.internal_id);
+        let session = self.app.checkout.session_for(id);
+        let lists = MemberLists::of(list);
+        match intake::plan(self.submission(session.as_ref()), holder, self.new_id, self.now) {
+            Plan::NewLead(mut lead) => {
+                drawn.draw(&self.app.store, &self.app.settings, self.now, Want { crn: true, number: false }).await?;
+                lead.customer_reference.clone_from(&drawn.crn);
+                self.commit(StatusCode::CREATED, None, lead, &lists, session).await
+            }
+            Plan::ReturningLead { before, after } => {
+                self.commit(StatusCode::OK, Some(*before), *after, &lists, session).await
+            }
+            Plan::AlreadyCustomer(customer) => {
+                self.notice(&customer).await?;
+                Err(ApiError::CustomerExists)
+            }
+        }
+    }
+
+    fn submission(&self, session: Option<&CheckoutSession>) -> Submission {
+        let request = self.request.clone();
+        Submission {
+            contact: Contact {
+                name: Some(request.name),
+                email: Some(request.email),
+                phone: request.phone,
+                address: request.address,
+                area: request.area,
+            },
+            metadata: request.metadata.unwrap_or_default(),
+            checkout_session_id: session.map(|session| session.id.clone()),
+        }
+    }
+
+    async fn commit(
+        &self,
+        status: StatusCode,
+        before: Option<Customer>,
+        lead: Customer,
+        lists: &MemberLists,
+        session: Option<CheckoutSession>,
+    ) -> Result<Result<Response, Conflict>, ApiError> {
+        let checkout_url = session.map(|session| session.url);
+        let mut transaction = self.app.store.transaction();
+        transaction.save_customer(before.as_ref(), &lead, lists);
+        if let Some(key) = &self.key {
+            let kept =
+                Answer { status: status.as_u16(), customer_id: lead.internal_id, checkout_url: checkout_url.clone() };
+            let marker = key.marker(kept, self.now);
+            transaction.create_over_expired(&marker, self.now.unix_seconds(), Conflict::HandledBefore);
+        }
+        match transaction.commit(&self.app.store).await {
+            Ok(()) => Ok(Ok(answer(status, &lead, checkout_url))),
+            Err(Refused::Conflict(conflict)) => Ok(Err(conflict)),
+            Err(Refused::Store(error)) => Err(error.into()),
+        }
+    }
+
+    /// Tells a customer, at most once a day, that somebody entered their address.
+    async fn notice(&self, customer: &Customer) -> Result<(), ApiError> {
+        let message = Message::to_customer(MessageKind::AlreadyCustomer, customer.internal_id, self.now);
+        let mut transaction = self.app.store.transaction();
+        let marker = NoticeMarker::new("already_customer", customer.internal_id, self.now);
+        transaction.create(&marker, Conflict::HandledBefore).save_message(None, &message);
+        match transaction.commit(&self.app.store).await {
+            Ok(()) | Err(Refused::Conflict(_)) => Ok(()),
+            Err(Refused::Store(error)) => Err(error.into()),
+        }
+    }
+}
+
+fn answer(status: StatusCode, lead: &Customer, checkout_url: Option<String>) -> Response {
+    let body = IntakeResponse {
+        client_id: lead.internal_id,
+        customer_reference: lead.customer_reference.clone(),
+        status: Status::PendingPayment,
+        checkout_url,
+        created_at: lead.created_at,
+    };
+    (status, Json(body)).into_response()
+}

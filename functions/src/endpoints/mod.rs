@@ -1,0 +1,42 @@
+//! One file per endpoint: its request, its answer, `handle`.
+
+pub mod create_customer;
+pub mod get_customer;
+pub mod intake_submit;
+pub mod login;
+pub mod me;
+pub mod stripe_webhook;
+
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::Serialize;
+use shared::app::App;
+use shared::clock::Time;
+use shared::http::ApiError;
+use shared::http::client::ClientAddress;
+
+/// Where a request came from, when the platform knows.
+type Client = Option<Extension<ClientAddress>>;
+
+/// An answer that must not be kept by anybody on the way.
+fn no_store<T: Serialize>(status: StatusCode, body: T) -> Response {
+    let mut response = (status, Json(body)).into_response();
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The keyed hash of the address a request came from.
+fn address_hash(client: &Client, app: &App) -> String {
+    client.as_ref().map_or_else(|| "unknown".into(), |Extension(address)| address.hash(&app.keys))
+}
+
+/// Counts a request of `route` against its limit per client address and window.
+async fn limit_rate(app: &App, route: &str, client: &Client, limit: u64, now: Time) -> Result<(), ApiError> {
+    if !app.settings.rate_limits {
+        return Ok(());
+    }
+    let counted = app.store.count_request(route, &address_hash(client, app), limit, now).await?;
+    counted.map_err(ApiError::RateLimited)
+}

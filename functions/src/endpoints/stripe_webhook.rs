@@ -1,0 +1,242 @@
+//! Stripe's events: verified, deduplicated by event and by checkout session, durable before 200.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use serde::Serialize;
+use shared::app::App;
+use shared::clock::Time;
+use shared::domain::activation::{self, Effect, Outcome};
+use shared::domain::customer::{Customer, Status};
+use shared::domain::onboarding::{Frozen, Login, link};
+use shared::domain::user::User;
+use shared::http::ApiError;
+use shared::http::body::read;
+use shared::http::problem::Problem;
+use shared::ids::{Crn, CustomerId, UserId};
+use shared::store::counter::{Drawn, Want};
+use shared::store::key::Key;
+use shared::store::marker::{CheckoutMarker, EventMarker};
+use shared::store::members::MemberLists;
+use shared::store::records::Guard;
+use shared::store::retry::Backoff;
+use shared::store::{Batch, Conflict, Refused, Transaction};
+use shared::stripe::event::{CheckoutEvent, CustomerName, Event};
+use shared::stripe::signature;
+use shared::telemetry::{Metric, count};
+use utoipa::ToSchema;
+
+/// The most bytes of an event.
+const MAX_EVENT_BYTES: usize = 512 * 1_024;
+
+/// The event is safe with us.
+#[derive(Serialize, ToSchema)]
+pub struct WebhookResponse {
+    /// Always true.
+    received: bool,
+    /// Present when it, or the payment it tells of, was counted before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duplicate: Option<bool>,
+}
+
+const NEW: WebhookResponse = WebhookResponse { received: true, duplicate: None };
+const DUPLICATE: WebhookResponse = WebhookResponse { received: true, duplicate: Some(true) };
+
+/// Takes an event.
+#[utoipa::path(
+    post, path = "/api/webhooks/stripe", tag = "public", operation_id = "stripeWebhook",
+    params(("Stripe-Signature" = String, Header, description = "`t=…,v1=…`, as Stripe signs.")),
+    request_body(content = Object, description = "An event of Stripe, byte for byte as it was signed."),
+    responses(
+        (status = 200, description = "Everything that the event causes is durable.", body = WebhookResponse),
+        (status = "default", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn handle(State(app): State<App>, request: Request) -> Result<Json<WebhookResponse>, ApiError> {
+    let now = app.clock.now();
+    let header = request.headers().get("stripe-signature").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let body = read(request, MAX_EVENT_BYTES).await?;
+    let header = header.ok_or(ApiError::InvalidSignature)?;
+    signature::verify(&header, &body, &app.webhook_secrets, now).map_err(|_| ApiError::InvalidSignature)?;
+    let event = Event::parse(&body);
+    let checkout = event.checkout();
+    Webhook { user_id: UserId(now.new_id()), app, event, checkout, now }.run().await.map(Json)
+}
+
+/// One event and what stays the same however often it is decided anew.
+struct Webhook {
+    app: App,
+    event: Event,
+    checkout: Option<CheckoutEvent>,
+    user_id: UserId,
+    now: Time,
+}
+
+impl Webhook {
+    async fn run(&self) -> Result<WebhookResponse, ApiError> {
+        let mut drawn = Drawn::default();
+        let mut races = Backoff::new();
+        loop {
+            let batch = self.app.store.batch_get(self.keys()).await?;
+            if batch.get::<EventMarker>(&Key::stripe_event(&self.event.id))?.is_some() {
+                count(Metric::DuplicateEvents, 1, self.now.unix_ms());
+                return Ok(DUPLICATE);
+            }
+            let (transaction, answer) = self.decide(&batch, &mut drawn).await?;
+            match transaction.commit(&self.app.store).await {
+                Ok(()) => return Ok(answer),
+                Err(Refused::Store(error)) => return Err(error.into()),
+                Err(Refused::Conflict(conflict)) => drawn.discard(conflict),
+            }
+            if !races.wait().await {
+                return Err(ApiError::Unavailable("the event lost every race it ran".into()));
+            }
+        }
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        let mut keys = vec![Key::stripe_event(&self.event.id)];
+        if let Some(checkout) = &self.checkout {
+            keys.push(Key::checkout(&checkout.session.id));
+            keys.extend(checkout.session.stripe_customer.as_deref().map(Key::stripe_customer));
+            keys.extend(checkout.names.iter().filter_map(|name| self.key_of(name)));
+        }
+        keys
+    }
+
+    fn key_of(&self, name: &CustomerName) -> Option<Key> {
+        match name {
+            CustomerName::Id(id) => Some(Key::customer(*id)),
+            CustomerName::Reference(text) => Crn::parse(text, &self.app.settings.crn_prefix).map(|crn| Key::crn(&crn)),
+        }
+    }
+
+    /// The transaction that the event amounts to, on what was read.
+    async fn decide(&self, batch: &Batch, drawn: &mut Drawn) -> Result<(Transaction, WebhookResponse), ApiError> {
+        let Some(checkout) = &self.checkout else { return Ok((self.record("no effect"), NEW)) };
+        let Some(customer) = self.find(checkout, batch).await? else {
+            count(Metric::UnmatchedPayments, 1, self.now.unix_ms());
+            tracing::warn!(event = self.event.id, "a checkout names no customer of ours");
+            return Ok((self.record("no such customer"), NEW));
+        };
+        let paid = checkout.outcome == Outcome::Paid;
+        if paid && batch.get::<CheckoutMarker>(&Key::checkout(&checkout.session.id))?.is_some() {
+            return Ok((self.record("session counted before"), DUPLICATE));
+        }
+        let pointer = Pointer::of(checkout, &customer, batch)?;
+        let mut session = checkout.session.clone();
+        session.stripe_customer = session.stripe_customer.filter(|_| pointer != Pointer::Foreign);
+        let mut transaction = match activation::decide(&customer, checkout.outcome, &session, self.now) {
+            Effect::None => self.record("no change"),
+            Effect::Fail(after) => {
+                let mut transaction = self.record("payment failed");
+                transaction.save_customer(Some(&customer), &after, &MemberLists::default());
+                transaction
+            }
+            Effect::Activate(after) => self.activate(&customer, *after, drawn).await?,
+        };
+        if paid {
+            let (session_id, customer_id) = (checkout.session.id.clone(), customer.internal_id);
+            let marker = CheckoutMarker { session_id, customer_id, paid_at: self.now };
+            transaction.create(&marker, Conflict::HandledBefore);
+            add_alias(&mut transaction, checkout, &customer, pointer);
+        }
+        Ok((transaction, NEW))
+    }
+
+    /// The first customer that the checkout names and that exists.
+    async fn find(&self, checkout: &CheckoutEvent, batch: &Batch) -> Result<Option<Customer>, ApiError> {
+        for name in &checkout.names {
+            let Some(key) = self.key_of(name) else { continue };
+            let found = match name {
+                CustomerName::Id(_) => batch.get(&key)?,
+                CustomerName::Reference(_) => match batch.get::<Guard>(&key)? {
+                    Some(guard) => self.app.store.customer(CustomerId(guard.owner)).await?,
+                    None => None,
+                },
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn activate(&self, before: &Customer, after: Customer, drawn: &mut Drawn) -> Result<Transaction, ApiError> {
+        let lists = MemberLists::default();
+        let mut transaction = self.record("activated");
+        if let Some(user_id) = after.user_id {
+            let mut after = after;
+            self.draw(drawn, after.customer_reference.is_none(), false).await?;
+            after.customer_reference = after.customer_reference.or_else(|| drawn.crn.clone());
+            transaction.save_customer(Some(before), &after, &lists);
+            if before.status == Status::Inactive {
+                self.enable(&mut transaction, user_id).await?;
+            }
+            return Ok(transaction);
+        }
+        let login = self.login(&after).await?;
+        self.draw(drawn, after.customer_reference.is_none(), login.needs_number()).await?;
+        let (crn, number) = (drawn.crn.clone(), drawn.number.clone());
+        let frozen = Frozen { user_id: self.user_id, crn, number, now: self.now };
+        transaction.save_linked(Some(before), &link(after, login, &frozen, true), &lists);
+        Ok(transaction)
+    }
+
+    async fn login(&self, customer: &Customer) -> Result<Login, ApiError> {
+        let domain = &self.app.settings.placeholder_email_domain;
+        let holder = match customer.real_email(domain) {
+            Some(email) => self.app.store.user_by_login(email).await?,
+            None => None,
+        };
+        Ok(Login::choose(customer, holder, domain))
+    }
+
+    async fn enable(&self, transaction: &mut Transaction, user_id: UserId) -> Result<(), ApiError> {
+        if let Some(before) = self.app.store.user(user_id).await? {
+            let after = User { enabled: true, updated_at: self.now, ..before.clone() };
+            transaction.save_user(Some(&before), &after);
+        }
+        Ok(())
+    }
+
+    async fn draw(&self, drawn: &mut Drawn, crn: bool, number: bool) -> Result<(), ApiError> {
+        Ok(drawn.draw(&self.app.store, &self.app.settings, self.now, Want { crn, number }).await?)
+    }
+
+    /// A transaction that records the event, and so far nothing else.
+    fn record(&self, outcome: &str) -> Transaction {
+        let marker = EventMarker::new(self.event.id.clone(), self.event.kind.clone(), outcome, self.now);
+        let mut transaction = self.app.store.transaction();
+        transaction.create(&marker, Conflict::HandledBefore);
+        transaction
+    }
+}
+
+/// Whom a Stripe customer belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pointer {
+    Absent,
+    Ours,
+    Foreign,
+}
+
+impl Pointer {
+    fn of(checkout: &CheckoutEvent, customer: &Customer, batch: &Batch) -> Result<Self, ApiError> {
+        let Some(id) = &checkout.session.stripe_customer else { return Ok(Self::Ours) };
+        Ok(match batch.get::<Guard>(&Key::stripe_customer(id))? {
+            None => Self::Absent,
+            Some(guard) if guard.owner == customer.internal_id.0 => Self::Ours,
+            Some(_) => Self::Foreign,
+        })
+    }
+}
+
+/// A second Stripe customer of a customer who has one becomes an alias, so that what Stripe says
+/// about it later finds them.
+fn add_alias(transaction: &mut Transaction, checkout: &CheckoutEvent, customer: &Customer, pointer: Pointer) {
+    let Some(id) = &checkout.session.stripe_customer else { return };
+    if pointer == Pointer::Absent && customer.stripe_id.is_some() {
+        let alias = Guard::new(Key::stripe_customer(id), customer.internal_id.0);
+        transaction.create(&alias, Conflict::StripeCustomerTaken);
+    }
+}

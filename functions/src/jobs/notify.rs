@@ -1,0 +1,164 @@
+//! Delivers the outbox. The stream of the table wakes it; the item itself says what is to do.
+//!
+//! A temporary password is made here and only here: derived, hashed into the user if the
+//! credential epoch is still the message's, then sent. Dying at any point and running again sends
+//! the same password, and never replaces one that its owner has set.
+
+use aws_lambda_events::event::dynamodb::{Event, EventRecord};
+use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use lambda_runtime::LambdaEvent;
+use shared::app::App;
+use shared::clock::Time;
+use shared::domain::credential::{temporary_password, with_temporary_password};
+use shared::domain::customer::{Contact, Customer};
+use shared::domain::message::{Message, MessageKind, MessageState};
+use shared::domain::user::User;
+use shared::http::ApiError;
+use shared::notify::{Letter, Recipient, template};
+use shared::secret::Secret;
+use shared::store::key::Key;
+use shared::store::retry::Backoff;
+use shared::store::{Conflict, Refused};
+use shared::telemetry::{Metric, count};
+use uuid::Uuid;
+
+/// Delivers every message of a batch; one that fails is reported, and the stream brings it and
+/// what follows it again.
+pub async fn on_stream(app: &App, event: LambdaEvent<Event>) -> DynamoDbEventResponse {
+    let mut failures = Vec::new();
+    for record in &event.payload.records {
+        let Some(id) = message_id(record) else { continue };
+        if let Err(error) = deliver(app, id).await {
+            tracing::warn!(message = %id, ?error, "a message was not delivered");
+            count(Metric::MessagesFailed, 1, app.clock.now().unix_ms());
+            failures.push(record.change.sequence_number.clone());
+        }
+    }
+    let mut response = DynamoDbEventResponse::default();
+    response.batch_item_failures = failures.into_iter().map(failure).collect();
+    response
+}
+
+fn failure(sequence_number: Option<String>) -> DynamoDbBatchItemFailure {
+    let mut failure = DynamoDbBatchItemFailure::default();
+    failure.item_identifier = sequence_number;
+    failure
+}
+
+/// The message that a record tells of; everything else in the table is none of our business.
+fn message_id(record: &EventRecord) -> Option<Uuid> {
+    let keys: std::collections::HashMap<String, String> = serde_dynamo::from_item(record.change.keys.clone()).ok()?;
+    keys.get("pk")?.strip_prefix("OUTBOX#")?.parse().ok()
+}
+
+/// Delivers the message `id`, unless it is done.
+async fn deliver(app: &App, id: Uuid) -> Result<(), ApiError> {
+    let message: Option<Message> = app.store.get(&Key::message(id)).await?;
+    let Some(message) = message.filter(|message| message.state == MessageState::Pending) else { return Ok(()) };
+    let now = app.clock.now();
+    let letter = match message.kind {
+        MessageKind::Invitation => invitation(app, &message, now).await?,
+        MessageKind::AlreadyCustomer => notice(app, &message).await?,
+    };
+    let (state, metric) = match letter {
+        Some(letter) => {
+            app.mailer.send(letter).await.map_err(|error| ApiError::Unavailable(error.to_string()))?;
+            (MessageState::Sent, Metric::MessagesSent)
+        }
+        None => (MessageState::Void, Metric::MessagesVoided),
+    };
+    count(metric, 1, now.unix_ms());
+    let mut transaction = app.store.transaction();
+    transaction.save_message(Some(&message), &message.clone().done(state, now));
+    match transaction.commit(&app.store).await {
+        // Changed meanwhile: it was put on its way once more, and will be found again.
+        Ok(()) | Err(Refused::Conflict(_)) => Ok(()),
+        Err(Refused::Store(error)) => Err(error.into()),
+    }
+}
+
+/// The invitation, if it is still meant: the epoch must be the message's.
+async fn invitation(app: &App, message: &Message, now: Time) -> Result<Option<Letter>, ApiError> {
+    let mut races = Backoff::new();
+    loop {
+        let Some(user) = user_of(app, message).await? else { return Ok(None) };
+        let customer = customer_of(app, message).await?;
+        let Some(to) = recipient(app, customer.as_ref(), &user) else { return Ok(None) };
+        match mint(app, message, &user, now).await? {
+            Ok(password) => {
+                let login = login_name(app, &user, &to);
+                return Ok(Some(template::invitation(to, user.name.as_ref(), &login, &password, base_url(app))));
+            }
+            Err(_) if races.wait().await => {}
+            Err(conflict) => return Err(Refused::Conflict(conflict).into()),
+        }
+    }
+}
+
+async fn notice(app: &App, message: &Message) -> Result<Option<Letter>, ApiError> {
+    let Some(customer) = customer_of(app, message).await? else { return Ok(None) };
+    let Some(to) = reach(app, &customer.contact) else { return Ok(None) };
+    Ok(Some(template::already_customer(to, customer.contact.name.as_ref(), base_url(app))))
+}
+
+async fn user_of(app: &App, message: &Message) -> Result<Option<User>, ApiError> {
+    let Some(id) = message.user_id else { return Ok(None) };
+    let user = app.store.user(id).await?;
+    Ok(user.filter(|user| user.enabled && user.credential_epoch == message.epoch))
+}
+
+async fn customer_of(app: &App, message: &Message) -> Result<Option<Customer>, ApiError> {
+    match message.customer_id {
+        Some(id) => Ok(app.store.customer(id).await?),
+        None => Ok(None),
+    }
+}
+
+/// The password that this message carries, hashed into the user. A message that comes again finds
+/// its hash there and sends the same password; the inner error is a race that was lost.
+async fn mint(app: &App, message: &Message, user: &User, now: Time) -> Result<Result<Secret, Conflict>, ApiError> {
+    let minted_with = user.temporary.as_ref().and_then(|temporary| temporary.kid.as_deref());
+    if let Some(password) = minted_with.and_then(|kid| temporary_password(&app.keys, kid, message)) {
+        return Ok(Ok(password));
+    }
+    let kid = app.keys.signing_kid();
+    let password = temporary_password(&app.keys, kid, message);
+    let password = password.ok_or_else(|| ApiError::Internal("the signing key derives nothing".into()))?;
+    let hash = app.passwords.hash(&password).await?;
+    let mut transaction = app.store.transaction();
+    transaction.save_user(Some(user), &with_temporary_password(user.clone(), hash, kid, now));
+    match transaction.commit(&app.store).await {
+        Ok(()) => Ok(Ok(password)),
+        Err(Refused::Conflict(conflict)) => Ok(Err(conflict)),
+        Err(Refused::Store(error)) => Err(error.into()),
+    }
+}
+
+/// Where an invitation goes: to the customer's contact, else to the user's own.
+fn recipient(app: &App, customer: Option<&Customer>, user: &User) -> Option<Recipient> {
+    let own = Contact { email: Some(user.email.clone()), phone: user.phone.clone(), ..Contact::default() };
+    customer.and_then(|customer| reach(app, &customer.contact)).or_else(|| reach(app, &own))
+}
+
+/// E-mail before SMS; a placeholder reaches nobody.
+fn reach(app: &App, contact: &Contact) -> Option<Recipient> {
+    let domain = &app.settings.placeholder_email_domain;
+    let email = contact.email.clone().filter(|email| !email.is_placeholder(domain)).map(Recipient::Email);
+    email.or_else(|| contact.phone.clone().map(Recipient::Sms))
+}
+
+/// What to sign in with: the customer number by SMS, where a placeholder would be long and odd.
+fn login_name(app: &App, user: &User, to: &Recipient) -> String {
+    let email = user.email.as_str().to_owned();
+    match (&user.customer_number, to) {
+        (Some(number), Recipient::Sms(_)) => number.to_string(),
+        (Some(number), Recipient::Email(_)) if user.email.is_placeholder(&app.settings.placeholder_email_domain) => {
+            number.to_string()
+        }
+        _ => email,
+    }
+}
+
+fn base_url(app: &App) -> &str {
+    app.settings.public_base_url.as_deref().unwrap_or_default()
+}

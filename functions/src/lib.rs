@@ -1,0 +1,18 @@
+//! What runs on Lambda: one binary per endpoint or job, all linking this crate.
+//!
+//! To add an endpoint:
+//!
+//! 1. `endpoints/<name>.rs`: the request, the answer, `handle`, its parsing tests — in that order.
+//! 2. `routes.rs`: a [`routes::Function`] with its rows; add it to [`routes::ALL`].
+//! 3. `bin/<name>.rs`: three lines; name it in `Cargo.toml`.
+//! 4. `openapi.rs`: the handler, under `paths`; then `cargo test -p api-tests openapi` says how to
+//!    refresh the committed document.
+//! 5. `template.yaml`: the function, its route and its policy.
+//! 6. `tests/api/<name>.rs`: its stories. The tidy tests fail until all of this is there.
+
+pub mod endpoints;
+pub mod jobs;
+pub mod openapi;
+pub mod routes;
+pub mod serve;
+pub mod view;

@@ -1,0 +1,59 @@
+//! The `OpenAPI` 3.1 document of every route, for the local server, client generators and tests.
+
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use crate::endpoints::{create_customer, get_customer, intake_submit, login, me, stripe_webhook};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Rollcall",
+        description = "From first contact to a working login, with identity kept straight.",
+        license(name = "MIT", identifier = "MIT"),
+    ),
+    paths(
+        intake_submit::handle,
+        stripe_webhook::handle,
+        login::handle,
+        me::handle,
+        create_customer::handle,
+        get_customer::handle,
+    ),
+    modifiers(&Bearer),
+    tags(
+        (name = "public", description = "What anybody may call."),
+        (name = "account", description = "Signing in, and what a signed-in user may do."),
+        (name = "customers", description = "What an administrator or an API key may do."),
+    )
+)]
+struct Document;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A session, or an API key."));
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(scheme.build()));
+    }
+}
+
+/// The document. The older names of a route share its operation.
+#[must_use]
+pub fn document() -> utoipa::openapi::OpenApi {
+    let mut document = Document::openapi();
+    for (alias, id) in [
+        ("/phase0-v2/customers", "createCustomerPhase0"),
+        ("/phase0-v2/customers-with-subscription", "createCustomerWithSubscriptionPhase0"),
+    ] {
+        let Some(mut item) = document.paths.paths.get("/v1/customers").cloned() else { continue };
+        item.get = None;
+        if let Some(operation) = &mut item.post {
+            operation.operation_id = Some(id.into());
+            operation.deprecated = Some(utoipa::openapi::Deprecated::True);
+        }
+        document.paths.paths.insert(alias.into(), item);
+    }
+    document
+}

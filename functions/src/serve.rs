@@ -1,0 +1,128 @@
+//! How a binary starts: configuration, app, its own rows of the table, and the Runtime API.
+
+use std::net::IpAddr;
+
+use aws_sdk_secretsmanager::config::{BehaviorVersion, Region};
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use lambda_http::RequestExt;
+use lambda_http::request::RequestContext;
+use shared::app::{App, Parts};
+use shared::clock::Clock;
+use shared::config::{Config, ConfigError, Need};
+use shared::http::client::{ClientAddress, RequestId};
+use shared::http::layers::surround;
+use shared::ids::UserId;
+use shared::notify::Mailer;
+use shared::notify::aws::AwsMailer;
+use shared::password::Passwords;
+use shared::store::Store;
+use shared::store::connect::{Endpoint, client};
+use shared::stripe::checkout::Checkout;
+use shared::telemetry;
+use shared::token::KeyRing;
+use uuid::Uuid;
+
+use crate::routes::{Function, router};
+
+/// A Lambda environment serves one request at a time.
+const CONCURRENT_HASHES: usize = 1;
+
+/// Why a function did not start.
+pub type InitError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Serves the routes of `function` through the Runtime API.
+pub async fn serve(function: &Function) -> Result<(), InitError> {
+    telemetry::init_lambda();
+    let app = or_name_it(app_from_env(function).await)?;
+    let routes = surround(router(&[function]), app).layer(from_fn(identify));
+    lambda_http::run(routes).await
+}
+
+/// The app of a job, which is served without routes.
+pub async fn job(function: &Function) -> Result<App, InitError> {
+    telemetry::init_lambda();
+    or_name_it(app_from_env(function).await)
+}
+
+/// An init that fails says why in the log: Lambda itself reports only the exit.
+fn or_name_it(app: Result<App, InitError>) -> Result<App, InitError> {
+    app.inspect_err(|error| tracing::error!(%error, "the function did not start"))
+}
+
+async fn app_from_env(function: &Function) -> Result<App, InitError> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let config = Config::read(variable, function.needs)?;
+    let endpoint = Endpoint::read(variable);
+    let store = Store::new(client(&endpoint), &config.table_name);
+    // Nobody waits for the handshake: it is done while the CPU is unthrottled. A table that does
+    // not answer yet is no reason not to start.
+    let (keys, ()) = tokio::join!(keys(&config, function, &endpoint), warm(&store));
+    let mailer = if function.needs.contains(&Need::MailFrom) { mailer(&config, &endpoint)? } else { Mailer::None };
+    Ok(App::new(Parts {
+        settings: config.settings,
+        store,
+        clock: Clock::System,
+        keys: keys?,
+        passwords: Passwords::new(CONCURRENT_HASHES),
+        webhook_secrets: config.webhook_secrets,
+        checkout: Checkout::None,
+        mailer,
+    }))
+}
+
+async fn warm(store: &Store) {
+    if let Err(error) = store.user(UserId(Uuid::nil())).await {
+        tracing::warn!(%error, "the table did not answer at init");
+    }
+}
+
+async fn keys(config: &Config, function: &Function, endpoint: &Endpoint) -> Result<KeyRing, InitError> {
+    if let Some(keys) = &config.keys {
+        return Ok(keys.clone());
+    }
+    let Some(arn) = config.keys_secret_arn.as_ref().filter(|_| function.needs.contains(&Need::JwtKeys)) else {
+        return Ok(KeyRing::generate().0);
+    };
+    let secret = secrets(endpoint).get_secret_value().secret_id(arn).send().await;
+    let secret = secret.map_err(|error| format!("`JWT_KEYS_SECRET_ARN` cannot be read: {error:?}"))?;
+    let text = secret.secret_string().ok_or("`JWT_KEYS_SECRET_ARN` names a secret that is no text")?;
+    let parsed = KeyRing::parse(text.trim());
+    parsed.map_err(|error| format!("`JWT_KEYS_SECRET_ARN` names a secret that is malformed: {error}").into())
+}
+
+fn secrets(endpoint: &Endpoint) -> aws_sdk_secretsmanager::Client {
+    let region = endpoint.region.clone().unwrap_or_else(|| "us-east-1".into());
+    let mut config = aws_sdk_secretsmanager::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new(region));
+    config.set_endpoint_url(std::env::var("AWS_ENDPOINT_URL_SECRETS_MANAGER").ok());
+    if let Some(credentials) = &endpoint.credentials {
+        config = config.credentials_provider(credentials.clone());
+    }
+    aws_sdk_secretsmanager::Client::from_conf(config.build())
+}
+
+fn mailer(config: &Config, endpoint: &Endpoint) -> Result<Mailer, ConfigError> {
+    let from = config.mail_from.clone().ok_or(ConfigError::Missing("MAIL_FROM"))?;
+    let url = |name: &str| std::env::var(name).ok().filter(|url| !url.is_empty());
+    let (ses, sns) = (url("AWS_ENDPOINT_URL_SESV2"), url("AWS_ENDPOINT_URL_SNS"));
+    Ok(Mailer::Aws(AwsMailer::new(endpoint, ses, sns, from)))
+}
+
+/// Tells the routes what Lambda knows of a request: its id and the address it came from.
+async fn identify(mut request: Request, next: Next) -> Response {
+    let context = request.lambda_context_ref().map(|context| context.request_id.clone());
+    let address = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.as_deref().and_then(|ip| ip.parse().ok()),
+        _ => None,
+    };
+    if let Some(id) = context {
+        request.extensions_mut().insert(RequestId(id));
+    }
+    if let Some(address) = address as Option<IpAddr> {
+        request.extensions_mut().insert(ClientAddress(address));
+    }
+    next.run(request).await
+}

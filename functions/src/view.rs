@@ -1,0 +1,145 @@
+//! Answers: what callers see, apart from how it is kept.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use shared::clock::Time;
+use shared::contact::{EmailAddress, Phone};
+use shared::domain::customer::{Customer, Metadata, Status};
+use shared::domain::user::{Role, User};
+use shared::ids::{Crn, CustomerId, CustomerNumber, UserId};
+use shared::text::{Address, Area, Name};
+use utoipa::ToSchema;
+
+/// A customer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Customer)]
+pub struct CustomerView {
+    /// The caller's own id; on the older routes the internal id where the caller gave none.
+    pub id: Option<String>,
+    /// Rollcall's id.
+    pub internal_id: CustomerId,
+    /// The reference.
+    pub customer_reference: Option<Crn>,
+    /// The customer number of its login.
+    #[serde(rename = "customerId")]
+    pub customer_number: Option<CustomerNumber>,
+    /// Its login.
+    pub user_id: Option<UserId>,
+    /// Who it is.
+    pub name: Option<Name>,
+    /// Where e-mail reaches it.
+    pub email: Option<EmailAddress>,
+    /// Its phone, in E.164 form.
+    pub phone: Option<Phone>,
+    /// Where it lives.
+    pub address: Option<Address>,
+    /// Its delivery area.
+    pub area: Option<Area>,
+    /// Where it stands.
+    pub status: Status,
+    /// Its Stripe customer.
+    pub stripe_id: Option<String>,
+    /// The caller's mark of the person behind it.
+    pub fingerprint: Option<String>,
+    /// Free data of the caller.
+    #[schema(value_type = Object)]
+    pub metadata: Metadata,
+    /// Who delivers to it.
+    pub delivery_boy_id: Option<UserId>,
+    /// The products it holds.
+    #[schema(value_type = Vec<Object>)]
+    pub products: Vec<serde_json::Value>,
+    /// What it may still use, by feature.
+    #[schema(value_type = Object)]
+    pub balances: BTreeMap<String, serde_json::Value>,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Time,
+    /// When it was last changed.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Time,
+}
+
+impl From<Customer> for CustomerView {
+    fn from(customer: Customer) -> Self {
+        let contact = customer.contact;
+        Self {
+            id: customer.id.map(|id| id.to_string()),
+            internal_id: customer.internal_id,
+            customer_reference: customer.customer_reference,
+            customer_number: customer.customer_number,
+            user_id: customer.user_id,
+            name: contact.name,
+            email: contact.email,
+            phone: contact.phone,
+            address: contact.address,
+            area: contact.area,
+            status: customer.status,
+            stripe_id: customer.stripe_id,
+            fingerprint: customer.fingerprint,
+            metadata: customer.metadata,
+            delivery_boy_id: customer.delivery_boy_id,
+            products: Vec::new(),
+            balances: BTreeMap::new(),
+            created_at: customer.created_at,
+            updated_at: customer.updated_at,
+        }
+    }
+}
+
+/// A user, as they see themselves.
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
+pub struct UserView {
+    /// Their id.
+    #[serde(rename = "_id")]
+    pub id: UserId,
+    /// The same.
+    pub user_id: UserId,
+    /// Who they are.
+    pub name: Option<Name>,
+    /// What they sign in with.
+    pub email: EmailAddress,
+    /// Their phone, in E.164 form.
+    pub phone: Option<Phone>,
+    /// What they may do.
+    pub role: Role,
+    /// Their customer number.
+    #[serde(rename = "customerId")]
+    pub customer_number: Option<CustomerNumber>,
+    /// Their customer record.
+    pub customer_v2_id: Option<CustomerId>,
+    /// Whether they must choose a password before anything else.
+    pub must_change_password: bool,
+}
+
+impl From<User> for UserView {
+    fn from(user: User) -> Self {
+        Self {
+            must_change_password: user.must_change_password(),
+            id: user.user_id,
+            user_id: user.user_id,
+            name: user.name,
+            email: user.email,
+            phone: user.phone,
+            role: user.role,
+            customer_number: user.customer_number,
+            customer_v2_id: user.customer_v2_id,
+        }
+    }
+}
+
+/// A user and a fresh session.
+#[derive(Serialize, ToSchema)]
+pub struct SessionView {
+    /// Who signed in.
+    #[serde(flatten)]
+    pub user: UserView,
+    /// The session (JWT).
+    pub token: String,
+    /// Always `Bearer`.
+    pub token_type: &'static str,
+    /// How long it lasts, in seconds.
+    pub expires_in: i64,
+}

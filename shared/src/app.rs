@@ -1,0 +1,53 @@
+//! What every handler is given.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::notify::Mailer;
+use crate::password::Passwords;
+use crate::secret::Secret;
+use crate::store::Store;
+use crate::stripe::checkout::Checkout;
+use crate::token::KeyRing;
+
+/// The parts of a running function, cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// The parts themselves.
+pub struct Parts {
+    /// The rules of this deployment.
+    pub settings: Settings,
+    /// The table.
+    pub store: Store,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// The server's keys.
+    pub keys: KeyRing,
+    /// The bounded password hasher.
+    pub passwords: Passwords,
+    /// Secrets of the webhook endpoint; any may match.
+    pub webhook_secrets: Vec<Secret>,
+    /// Where a lead pays.
+    pub checkout: Checkout,
+    /// How messages leave.
+    pub mailer: Mailer,
+}
+
+impl App {
+    /// An app of these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

@@ -1,0 +1,297 @@
+//! Configuration: every environment variable is read here and nowhere else.
+//!
+//! A function names what it cannot work without ([`Need`]); one of these that is missing, or any
+//! variable that is malformed, stops it at init with a message that names the variable.
+
+use thiserror::Error;
+
+use crate::contact::Country;
+use crate::secret::Secret;
+use crate::token::KeyRing;
+
+/// What a function cannot work without, beyond the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// `JWT_KEYS` or `JWT_KEYS_SECRET_ARN`.
+    JwtKeys,
+    /// `STRIPE_WEBHOOK_SECRETS`.
+    WebhookSecrets,
+    /// `PUBLIC_BASE_URL`.
+    PublicBaseUrl,
+    /// `MAIL_FROM`.
+    MailFrom,
+}
+
+/// The rules of one deployment. [`Default`] is what API.md gives for an empty environment.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What a reference begins with.
+    pub crn_prefix: String,
+    /// What a customer number begins with.
+    pub customer_number_prefix: String,
+    /// The domain of logins that are no real addresses.
+    pub placeholder_email_domain: String,
+    /// Whose national numbers are read without `+`.
+    pub phone_default_country: Country,
+    /// The fewest code points of a new password.
+    pub password_min_length: usize,
+    /// How long a session lasts, in seconds.
+    pub jwt_ttl_seconds: i64,
+    /// Whether check and track create an unknown customer.
+    pub auto_create_customers: bool,
+    /// Whether the backfill invites the users it creates.
+    pub backfill_invites: bool,
+    /// Whether public routes are rate limited.
+    pub rate_limits: bool,
+    /// Where people reach the service, without a trailing slash.
+    pub public_base_url: Option<String>,
+    /// Origins that browsers may call from.
+    pub cors_origins: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            crn_prefix: "PLE-CVP".into(),
+            customer_number_prefix: "PL".into(),
+            placeholder_email_domain: "earlybird.local".into(),
+            phone_default_country: Country::INDIA,
+            password_min_length: 15,
+            jwt_ttl_seconds: 43_200,
+            auto_create_customers: true,
+            backfill_invites: false,
+            rate_limits: true,
+            public_base_url: None,
+            cors_origins: Vec::new(),
+        }
+    }
+}
+
+/// Everything the environment says.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// The rules of this deployment.
+    pub settings: Settings,
+    /// The one table.
+    pub table_name: String,
+    /// Keys that sign sessions; absent when they have yet to be fetched.
+    pub keys: Option<KeyRing>,
+    /// Where the keys are kept when they are not in the environment.
+    pub keys_secret_arn: Option<String>,
+    /// Secrets of the webhook endpoint; any may match.
+    pub webhook_secrets: Vec<Secret>,
+    /// Stripe's API; `None` means that no call is ever made.
+    pub stripe: Option<StripeConfig>,
+    /// The sender of e-mail.
+    pub mail_from: Option<String>,
+}
+
+/// How to reach Stripe.
+#[derive(Clone, Debug)]
+pub struct StripeConfig {
+    /// The secret API key.
+    pub api_key: Secret,
+    /// Where the API is.
+    pub api_base: String,
+    /// The price of a checkout that names no product.
+    pub price_id: Option<String>,
+}
+
+/// A variable that stops a function at init.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum ConfigError {
+    /// It is needed and absent.
+    #[error("`{0}` is not set; this function needs it")]
+    Missing(&'static str),
+    /// It does not have the form it must have.
+    #[error("`{name}` is malformed: {reason}")]
+    Malformed {
+        /// The variable.
+        name: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Config {
+    /// Reads the configuration from `variable`, which is the process environment except in tests.
+    pub fn read(variable: impl Fn(&str) -> Option<String>, needs: &[Need]) -> Result<Self, ConfigError> {
+        let env = Environment { variable: &variable };
+        let config = Self {
+            table_name: env.required("TABLE_NAME")?,
+            settings: env.settings()?,
+            keys: env.parsed("JWT_KEYS", |text| KeyRing::parse(text).map_err(|error| error.to_string()))?,
+            keys_secret_arn: env.text("JWT_KEYS_SECRET_ARN"),
+            webhook_secrets: env.list("STRIPE_WEBHOOK_SECRETS").into_iter().map(Secret::new).collect(),
+            stripe: env.stripe(),
+            mail_from: env.text("MAIL_FROM"),
+        };
+        for need in needs {
+            config.check(*need)?;
+        }
+        Ok(config)
+    }
+
+    fn check(&self, need: Need) -> Result<(), ConfigError> {
+        let (met, name) = match need {
+            Need::JwtKeys => (self.keys.is_some() || self.keys_secret_arn.is_some(), "JWT_KEYS"),
+            Need::WebhookSecrets => (!self.webhook_secrets.is_empty(), "STRIPE_WEBHOOK_SECRETS"),
+            Need::PublicBaseUrl => (self.settings.public_base_url.is_some(), "PUBLIC_BASE_URL"),
+            Need::MailFrom => (self.mail_from.is_some(), "MAIL_FROM"),
+        };
+        if met { Ok(()) } else { Err(ConfigError::Missing(name)) }
+    }
+}
+
+struct Environment<'a> {
+    variable: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Environment<'_> {
+    /// A variable set to nothing is a variable not set.
+    fn text(&self, name: &str) -> Option<String> {
+        (self.variable)(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    fn required(&self, name: &'static str) -> Result<String, ConfigError> {
+        self.text(name).ok_or(ConfigError::Missing(name))
+    }
+
+    fn list(&self, name: &str) -> Vec<String> {
+        let text = self.text(name).unwrap_or_default();
+        text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    }
+
+    fn parsed<T>(
+        &self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, ConfigError> {
+        let parsed = self.text(name).map(|text| parse(&text)).transpose();
+        parsed.map_err(|reason| ConfigError::Malformed { name, reason })
+    }
+
+    fn settings(&self) -> Result<Settings, ConfigError> {
+        let default = Settings::default();
+        Ok(Settings {
+            crn_prefix: self.parsed("CRN_PREFIX", prefix)?.unwrap_or(default.crn_prefix),
+            customer_number_prefix: self
+                .parsed("CUSTOMER_NUMBER_PREFIX", prefix)?
+                .unwrap_or(default.customer_number_prefix),
+            placeholder_email_domain: self
+                .parsed("PLACEHOLDER_EMAIL_DOMAIN", domain)?
+                .unwrap_or(default.placeholder_email_domain),
+            phone_default_country: self
+                .parsed("PHONE_DEFAULT_COUNTRY", country)?
+                .unwrap_or(default.phone_default_country),
+            password_min_length: self
+                .parsed("PASSWORD_MIN_LENGTH", |text| number(text, 8, 256))?
+                .unwrap_or(default.password_min_length),
+            jwt_ttl_seconds: self
+                .parsed("JWT_TTL_SECONDS", |text| number(text, 60, 2_592_000))?
+                .unwrap_or(default.jwt_ttl_seconds),
+            auto_create_customers: self
+                .parsed("AUTO_CREATE_CUSTOMERS", switch)?
+                .unwrap_or(default.auto_create_customers),
+            backfill_invites: self.parsed("BACKFILL_INVITES", switch)?.unwrap_or(default.backfill_invites),
+            rate_limits: self.parsed("RATE_LIMITS", switch)?.unwrap_or(default.rate_limits),
+            public_base_url: self.parsed("PUBLIC_BASE_URL", base_url)?,
+            cors_origins: self.list("CORS_ORIGINS"),
+        })
+    }
+
+    fn stripe(&self) -> Option<StripeConfig> {
+        Some(StripeConfig {
+            api_key: Secret::new(self.text("STRIPE_API_KEY")?),
+            api_base: self.text("STRIPE_API_BASE").unwrap_or_else(|| "https://api.stripe.com".into()),
+            price_id: self.text("STRIPE_PRICE_ID"),
+        })
+    }
+}
+
+fn prefix(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let well_formed = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.ends_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(allowed);
+    if well_formed {
+        Ok(text.to_owned())
+    } else {
+        Err("must begin and end with a letter, of letters, digits, `-`, `_`".into())
+    }
+}
+
+fn domain(text: &str) -> Result<String, String> {
+    let label = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    let well_formed = text.contains('.') && text.split('.').all(label);
+    if well_formed { Ok(text.to_ascii_lowercase()) } else { Err("must be a domain name".into()) }
+}
+
+fn country(text: &str) -> Result<Country, String> {
+    Country::find(text).ok_or_else(|| "must be the ISO 3166 alpha-2 code of a country in `contact.rs`".into())
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "on" | "1" => Ok(true),
+        "false" | "off" | "0" => Ok(false),
+        _ => Err("must be `true` or `false`".into()),
+    }
+}
+
+fn number<T>(text: &str, min: T, max: T) -> Result<T, String>
+where
+    T: Copy + std::str::FromStr + PartialOrd + std::fmt::Display,
+{
+    let number = text.parse().ok().filter(|n| *n >= min && *n <= max);
+    number.ok_or_else(|| format!("must be a whole number from {min} to {max}"))
+}
+
+fn base_url(text: &str) -> Result<String, String> {
+    let well_formed = text.starts_with("https://") || text.starts_with("http://");
+    if well_formed { Ok(text.trim_end_matches('/').to_owned()) } else { Err("must be an http(s) URL".into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)], needs: &[Need]) -> Result<Config, ConfigError> {
+        let find = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Config::read(find, needs)
+    }
+
+    #[test]
+    fn the_table_is_all_that_must_be_said() {
+        let config = read(&[("TABLE_NAME", "rollcall")], &[]).unwrap();
+        assert_eq!(config.settings.crn_prefix, "PLE-CVP");
+        assert_eq!(config.settings.jwt_ttl_seconds, 43_200);
+        assert!(config.settings.rate_limits && !config.settings.backfill_invites);
+    }
+
+    #[test]
+    fn a_missing_variable_is_named() {
+        let error = read(&[], &[]).unwrap_err();
+        assert_eq!(error, ConfigError::Missing("TABLE_NAME"));
+        let error = read(&[("TABLE_NAME", "t"), ("STRIPE_WEBHOOK_SECRETS", " , ")], &[Need::WebhookSecrets]);
+        assert_eq!(error.unwrap_err(), ConfigError::Missing("STRIPE_WEBHOOK_SECRETS"));
+        assert_eq!(read(&[("TABLE_NAME", "t")], &[Need::JwtKeys]).unwrap_err(), ConfigError::Missing("JWT_KEYS"));
+    }
+
+    #[test]
+    fn a_malformed_variable_is_named() {
+        let malformed = [
+            ("JWT_TTL_SECONDS", "soon"),
+            ("PASSWORD_MIN_LENGTH", "1"),
+            ("PHONE_DEFAULT_COUNTRY", "Atlantis"),
+            ("RATE_LIMITS", "maybe"),
+            ("PUBLIC_BASE_URL", "example.com"),
+            ("JWT_KEYS", "k1:c2hvcnQ="),
+            ("CRN_PREFIX", "PLE 1"),
+        ];
+        for (name, value) in malformed {
+            let error = read(&[("TABLE_NAME", "t"), (name, value)], &[]).unwrap_err();
+            assert!(matches!(error, ConfigError::Malformed { name: named, .. } if named == name), "{name}: {error}");
+        }
+    }
+}

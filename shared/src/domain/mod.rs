@@ -1,0 +1,15 @@
+//! The rules: pure functions on parsed values, with time and ids as arguments.
+//!
+//! Nothing here reads a clock, draws a number or touches the table. A rule takes what was read
+//! and answers what the world should look like; `store` makes it so in one transaction.
+
+pub mod activation;
+pub mod attempts;
+pub mod credential;
+pub mod customer;
+pub mod get_or_create;
+pub mod intake;
+pub mod matching;
+pub mod message;
+pub mod onboarding;
+pub mod user;

@@ -1,0 +1,105 @@
+//! How a customer gets its login: chosen, linked both ways, numbered, invited.
+//!
+//! Create-customer, the webhook and the backfill all come through here, so that there is one
+//! answer to the question which login belongs to a customer.
+
+use crate::clock::Time;
+use crate::contact::EmailAddress;
+use crate::domain::customer::{Customer, Status};
+use crate::domain::message::{Message, MessageKind};
+use crate::domain::user::{Role, User};
+use crate::ids::{Crn, CustomerNumber, UserId};
+
+/// The login a customer is to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// An account that exists and that no customer holds.
+    Existing(Box<User>),
+    /// A new account that signs in with this address.
+    New(EmailAddress),
+}
+
+impl Login {
+    /// The login for `customer`, given the account (if any) that signs in with its e-mail address.
+    ///
+    /// An unlinked customer's account of that address is taken. A free address becomes the login.
+    /// An address that is someone else's, or none, gives a placeholder made of the customer's id.
+    #[must_use]
+    pub fn choose(customer: &Customer, holder: Option<User>, placeholder_domain: &str) -> Self {
+        match (customer.real_email(placeholder_domain), holder) {
+            (Some(_), Some(user)) if user.is_free_for_customer() => Self::Existing(Box::new(user)),
+            (Some(email), None) => Self::New(email.clone()),
+            _ => {
+                let local_part = format!("customer-{}", customer.internal_id);
+                Self::New(EmailAddress::placeholder(&local_part, placeholder_domain))
+            }
+        }
+    }
+
+    /// Whether a customer number has to be drawn before the two can be linked.
+    #[must_use]
+    pub fn needs_number(&self) -> bool {
+        match self {
+            Self::Existing(user) => user.customer_number.is_none(),
+            Self::New(_) => true,
+        }
+    }
+}
+
+/// A customer and its login, linked in both directions.
+#[derive(Clone, Debug)]
+pub struct Linked {
+    /// The customer, pointing to the user.
+    pub customer: Customer,
+    /// The user as it was, if it existed.
+    pub user_before: Option<User>,
+    /// The user, pointing to the customer.
+    pub user: User,
+    /// The invitation, if the account is new and can be invited.
+    pub invitation: Option<Message>,
+}
+
+/// What was drawn and made up front, and stays the same however often a plan is made anew.
+#[derive(Clone, Debug)]
+pub struct Frozen {
+    /// The id of a new user.
+    pub user_id: UserId,
+    /// The reference, if one was drawn.
+    pub crn: Option<Crn>,
+    /// The number, if one was drawn.
+    pub number: Option<CustomerNumber>,
+    /// The one reading of the clock.
+    pub now: Time,
+}
+
+/// Links `customer` with `login`. A new account is invited if `invite` and if anybody can be
+/// reached.
+#[must_use]
+pub fn link(mut customer: Customer, login: Login, frozen: &Frozen, invite: bool) -> Linked {
+    let now = frozen.now;
+    let (user_before, mut user) = match login {
+        Login::Existing(user) => (Some((*user).clone()), *user),
+        Login::New(email) => (None, new_account(&customer, email, frozen)),
+    };
+    user.customer_v2_id = Some(customer.internal_id);
+    user.customer_number = user.customer_number.take().or_else(|| frozen.number.clone());
+    user.enabled = customer.status != Status::Inactive;
+    user.review = None;
+    user.updated_at = now;
+    customer.user_id = Some(user.user_id);
+    customer.customer_reference = customer.customer_reference.take().or_else(|| frozen.crn.clone());
+    customer.customer_number.clone_from(&user.customer_number);
+    customer.review = None;
+    customer.updated_at = now;
+    let reachable = customer.contact.email.is_some() || customer.contact.phone.is_some();
+    let invited = user_before.is_none() && user.enabled && invite && reachable;
+    let invitation = invited.then(|| Message::to_user(MessageKind::Invitation, &user, now));
+    Linked { customer, user_before, user, invitation }
+}
+
+fn new_account(customer: &Customer, email: EmailAddress, frozen: &Frozen) -> User {
+    let mut user = User::new(frozen.user_id, email, Role::Customer, frozen.now);
+    user.name.clone_from(&customer.contact.name);
+    user.phone.clone_from(&customer.contact.phone);
+    user
+}

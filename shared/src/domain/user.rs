@@ -1,0 +1,142 @@
+//! A login account.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::clock::Time;
+use crate::contact::{EmailAddress, Phone};
+use crate::domain::matching::Review;
+use crate::ids::{CustomerId, CustomerNumber, UserId};
+use crate::text::Name;
+
+/// What a user may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Runs the business: everything.
+    Admin,
+    /// Brings goods to customers; signs in, and nothing else here.
+    DeliveryBoy,
+    /// Is a customer: sees their own record.
+    Customer,
+}
+
+impl Role {
+    /// Reads a role as it is written on the wire.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "admin" => Ok(Self::Admin),
+            "delivery_boy" | "delivery" => Ok(Self::DeliveryBoy),
+            "customer" => Ok(Self::Customer),
+            _ => Err("must be `admin`, `delivery_boy` or `customer`".into()),
+        }
+    }
+}
+
+/// A login account. Its password, however it came to be, belongs to one `credential_epoch`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Its id.
+    pub user_id: UserId,
+    /// What it signs in with: an address of its own, or a placeholder.
+    pub email: EmailAddress,
+    /// Who it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// Its phone number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone: Option<Phone>,
+    /// What it may do.
+    pub role: Role,
+    /// Whether it may sign in at all.
+    pub enabled: bool,
+    /// The hash of its password, as a PHC string; none until one is delivered or set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_hash: Option<String>,
+    /// Present while the password is a temporary one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temporary: Option<TemporaryPassword>,
+    /// Raised whenever sessions must end; a session of another version is revoked.
+    pub token_version: u64,
+    /// Raised by every invitation, hand-over and change of password; a delivery or a link made
+    /// for another epoch is void.
+    pub credential_epoch: u64,
+    /// The linked customer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_v2_id: Option<CustomerId>,
+    /// Its customer number, if it is a customer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_number: Option<CustomerNumber>,
+    /// Set while the backfill has yet to look at it, or could not decide.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub review: Option<Review>,
+    /// When it was made.
+    pub created_at: Time,
+    /// When it was last changed.
+    pub updated_at: Time,
+    /// Raised by every write; a write made from an older picture fails.
+    pub version: u64,
+}
+
+/// A password that was delivered and must be changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TemporaryPassword {
+    /// When it stops working; `None` for one that an operator gave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+    /// The key it was derived with, so that a redelivery derives the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kid: Option<String>,
+}
+
+impl User {
+    /// A new account without a password.
+    #[must_use]
+    pub fn new(user_id: UserId, email: EmailAddress, role: Role, now: Time) -> Self {
+        Self {
+            user_id,
+            email,
+            name: None,
+            phone: None,
+            role,
+            enabled: true,
+            password_hash: None,
+            temporary: None,
+            token_version: 1,
+            credential_epoch: 1,
+            customer_v2_id: None,
+            customer_number: None,
+            review: None,
+            created_at: now,
+            updated_at: now,
+            version: 0,
+        }
+    }
+
+    /// Whether the user must choose a password before doing anything else.
+    #[must_use]
+    pub fn must_change_password(&self) -> bool {
+        self.temporary.is_some()
+    }
+
+    /// The hash that a password is compared with at `now`: none for a user who is disabled, was
+    /// never activated, or whose temporary password has expired.
+    #[must_use]
+    pub fn usable_hash(&self, now: Time) -> Option<&str> {
+        let expires_at = self.temporary.as_ref().and_then(|temporary| temporary.expires_at);
+        let expired = expires_at.is_some_and(|at| at <= now);
+        self.password_hash.as_deref().filter(|_| self.enabled && !expired)
+    }
+
+    /// Whether a session signed for version `ver` is still good.
+    #[must_use]
+    pub fn honours(&self, ver: u64) -> bool {
+        self.enabled && self.token_version == ver
+    }
+
+    /// Whether it is a customer's login that no customer holds yet.
+    #[must_use]
+    pub fn is_free_for_customer(&self) -> bool {
+        self.role == Role::Customer && self.customer_v2_id.is_none()
+    }
+}

@@ -1,0 +1,91 @@
+//! Who is calling. A session is only a claim: the live user decides, read strongly consistently.
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+
+use super::problem::ApiError;
+use crate::app::App;
+use crate::domain::user::{Role, User};
+use crate::ids::UserId;
+use crate::store::api_key::API_KEY_PREFIX;
+use crate::token::Claims;
+
+/// An administrator, or a system that acts as one.
+#[derive(Clone, Debug)]
+pub enum Admin {
+    /// A signed-in user of role `admin`.
+    User(UserId),
+    /// The holder of an API key, by the key's id.
+    ApiKey(uuid::Uuid),
+}
+
+impl Admin {
+    /// A name for the caller that differs from every other caller's.
+    #[must_use]
+    pub fn scope(&self) -> String {
+        match self {
+            Self::User(id) => format!("user:{id}"),
+            Self::ApiKey(id) => format!("key:{id}"),
+        }
+    }
+}
+
+impl FromRequestParts<App> for Admin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        match bearer(&parts.headers).ok_or(ApiError::Unauthorized)? {
+            text if text.starts_with(API_KEY_PREFIX) => {
+                let key = app.store.api_key(text).await?.ok_or(ApiError::Unauthorized)?;
+                Ok(Self::ApiKey(key.key_id))
+            }
+            token => {
+                let claims = verify(token, app)?;
+                let user = live(&claims, app.store.user(claims.sub).await?)?;
+                if user.role != Role::Admin {
+                    return Err(ApiError::Forbidden);
+                }
+                if user.must_change_password() {
+                    return Err(ApiError::PasswordChangeRequired);
+                }
+                Ok(Self::User(user.user_id))
+            }
+        }
+    }
+}
+
+/// The claims of a session whose user has not been read yet: the handler reads the user together
+/// with what else it needs, and passes it through [`live`] before it answers anything.
+#[derive(Clone, Debug)]
+pub struct Session(pub Claims);
+
+impl FromRequestParts<App> for Session {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let token = bearer(&parts.headers).ok_or(ApiError::Unauthorized)?;
+        if token.starts_with(API_KEY_PREFIX) {
+            // A key is no person; whether it is a good one makes the difference of 403 and 401.
+            app.store.api_key(token).await?.ok_or(ApiError::Unauthorized)?;
+            return Err(ApiError::Forbidden);
+        }
+        verify(token, app).map(Self)
+    }
+}
+
+/// The user of a session, if they exist, may sign in, and have not ended it.
+pub fn live(claims: &Claims, user: Option<User>) -> Result<User, ApiError> {
+    user.filter(|user| user.user_id == claims.sub && user.honours(claims.ver)).ok_or(ApiError::Unauthorized)
+}
+
+fn verify(token: &str, app: &App) -> Result<Claims, ApiError> {
+    app.keys.verify_session(token, app.clock.now()).map_err(|_| ApiError::Unauthorized)
+}
+
+/// The token of `Authorization: Bearer …` (RFC 6750); the scheme is case-insensitive.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    Some(token.trim()).filter(|token| scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())
+}

@@ -1,0 +1,12 @@
+//! The edge: what a request must look like, who sent it, and how a refusal is told.
+
+pub mod body;
+pub mod caller;
+pub mod client;
+pub mod fields;
+pub mod idempotency;
+pub mod layers;
+pub mod problem;
+
+pub use body::JsonBody;
+pub use problem::{ApiError, FieldError};

@@ -1,0 +1,84 @@
+//! What messages say: plain text first, and the same as HTML.
+
+use super::{Letter, Recipient};
+use crate::domain::message::MessageKind;
+use crate::secret::Secret;
+use crate::text::Name;
+
+/// An invitation: the login and the temporary password, which stands alone on its line.
+#[must_use]
+pub fn invitation(to: Recipient, name: Option<&Name>, login: &str, password: &Secret, base_url: &str) -> Letter {
+    let greeting = greeting(name);
+    let password = password.expose();
+    if matches!(to, Recipient::Sms(_)) {
+        let text = format!(
+            "Your account is ready. Sign in at {base_url} as {login} with this temporary password:\n{password}\n\
+             It works for 7 days and must be changed."
+        );
+        return letter(MessageKind::Invitation, to, String::new(), text);
+    }
+    let text = format!(
+        "{greeting}\n\nyour account is ready. Sign in at {base_url} as\n\n{login}\n\nwith this temporary \
+         password:\n\n{password}\n\nIt works for 7 days. You will be asked to choose a password of your own.\n\n\
+         If you did not expect this message, you can ignore it: nobody can sign in without the password above."
+    );
+    letter(MessageKind::Invitation, to, "Your account is ready".into(), text)
+}
+
+/// A notice to a customer whose address was entered in the intake form once more.
+#[must_use]
+pub fn already_customer(to: Recipient, name: Option<&Name>, base_url: &str) -> Letter {
+    let greeting = greeting(name);
+    let text = format!(
+        "{greeting}\n\nsomebody, perhaps you, entered your address in our sign-up form. You are a customer \
+         already, so nothing was changed.\n\nSign in at {base_url}\n\nIf it was not you, you can ignore this message."
+    );
+    letter(MessageKind::AlreadyCustomer, to, "You are a customer already".into(), text)
+}
+
+fn greeting(name: Option<&Name>) -> String {
+    name.map_or_else(|| "Hello,".into(), |name| format!("Hello {},", name.as_str().replace(['\n', '\r'], " ")))
+}
+
+fn letter(kind: MessageKind, to: Recipient, subject: String, text: String) -> Letter {
+    let html = html(&text);
+    Letter { kind, to, subject, text, html }
+}
+
+/// The paragraphs of `text`, escaped: a name is whatever its owner typed.
+fn html(text: &str) -> String {
+    let escape = |text: &str| {
+        text.replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;")
+            .replace('"', "&quot;")
+            .replace('\'', "&#39;")
+    };
+    let paragraphs = text.split("\n\n").map(|part| format!("<p>{}</p>", escape(part).replace('\n', "<br>")));
+    format!("<!doctype html><html><body>{}</body></html>", paragraphs.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+    use crate::contact::{EmailAddress, Phone};
+
+    #[test]
+    fn the_password_stands_alone_on_its_line_in_mail_and_sms() {
+        let mail = Recipient::Email(EmailAddress::parse("a@x.io").unwrap());
+        let sms = Recipient::Sms(Phone::parse("9876543210", Settings::default().phone_default_country).unwrap());
+        for to in [mail, sms] {
+            let letter = invitation(to, None, "PL1", &Secret::new("ABCDEFGHJKLMNPQR"), "https://x.io");
+            assert_eq!(letter.text.lines().filter(|line| *line == "ABCDEFGHJKLMNPQR").count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_name_is_text_in_html() {
+        let to = Recipient::Email(EmailAddress::parse("a@x.io").unwrap());
+        let name = Name::parse("<b>&\"Ana\"").ok();
+        let letter = already_customer(to, name.as_ref(), "https://x.io");
+        assert!(letter.html.contains("&lt;b&gt;&amp;&quot;Ana&quot;"), "{}", letter.html);
+    }
+}

@@ -1,0 +1,113 @@
+//! Password hashing: argon2id with OWASP's parameters (19 MiB, two passes, one lane).
+//!
+//! A hash runs on the blocking pool behind a semaphore, so that a flood of logins takes a bounded
+//! amount of memory and leaves the other requests their threads.
+
+use std::sync::Arc;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+use crate::secret::Secret;
+
+/// The most bytes of a password; more is refused before any work is done.
+pub const MAX_PASSWORD_BYTES: usize = 1_024;
+
+/// Memory per hash in KiB (OWASP Password Storage Cheat Sheet: 19 MiB with two passes).
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+
+/// The hash of a random password that nobody knows, with the same parameters as a real one. It is
+/// a constant so that verifying against it costs what verifying a real one costs.
+const DUMMY_HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$T/WRolIFhcBNRH9LTOxG0Q$jFbrgVIH9ZQYVmqg0ztwKZ5GN3fc0ExFJ+pJTrYzWqE";
+
+/// The hash could not be computed: out of memory, or the runtime is shutting down.
+#[derive(Debug, Error)]
+#[error("the password could not be hashed: {0}")]
+pub struct HashError(String);
+
+/// Hashes and verifies, a bounded number at a time.
+#[derive(Clone, Debug)]
+pub struct Passwords {
+    permits: Arc<Semaphore>,
+}
+
+impl Passwords {
+    /// At most `concurrent` hashes at once, each of which takes 19 MiB.
+    #[must_use]
+    pub fn new(concurrent: usize) -> Self {
+        Self { permits: Arc::new(Semaphore::new(concurrent.max(1))) }
+    }
+
+    /// The PHC string of `password` under a fresh salt.
+    pub async fn hash(&self, password: &Secret) -> Result<String, HashError> {
+        let password = password.clone();
+        self.on_blocking_pool(move || {
+            let hash = argon2id().hash_password(password.expose().as_bytes());
+            hash.map(|hash| hash.to_string()).map_err(|error| HashError(error.to_string()))
+        })
+        .await?
+    }
+
+    /// Whether `password` has the hash `stored`. Without one, the same work is done and the answer
+    /// is no.
+    pub async fn verify(&self, password: &Secret, stored: Option<&str>) -> Result<bool, HashError> {
+        let known = stored.is_some();
+        let phc = stored.unwrap_or(DUMMY_HASH).to_owned();
+        let password = password.clone();
+        let matches = self.on_blocking_pool(move || matches(password.expose(), &phc)).await?;
+        Ok(known && matches)
+    }
+
+    async fn on_blocking_pool<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, HashError> {
+        let permit = self.permits.clone().acquire_owned().await;
+        let permit = permit.map_err(|error| HashError(error.to_string()))?;
+        let done = tokio::task::spawn_blocking(move || {
+            // Held until the work is done, even when the request that asked for it has gone.
+            let _permit = permit;
+            work()
+        });
+        done.await.map_err(|error| HashError(error.to_string()))
+    }
+}
+
+fn matches(password: &str, phc: &str) -> bool {
+    PasswordHash::new(phc).is_ok_and(|hash| argon2id().verify_password(password.as_bytes(), &hash).is_ok())
+}
+
+#[expect(clippy::expect_used, reason = "constants within argon2's bounds")]
+fn argon2id() -> Argon2<'static> {
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).expect("constants within argon2's bounds");
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_the_right_password_verifies() {
+        let passwords = Passwords::new(1);
+        let hash = passwords.hash(&Secret::new("correct horse battery")).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert!(passwords.verify(&Secret::new("correct horse battery"), Some(&hash)).await.unwrap());
+        assert!(!passwords.verify(&Secret::new("Correct horse battery"), Some(&hash)).await.unwrap());
+        assert!(!passwords.verify(&Secret::new("correct horse battery"), None).await.unwrap());
+    }
+
+    #[test]
+    fn the_dummy_costs_what_a_real_hash_costs() {
+        let dummy = PasswordHash::new(DUMMY_HASH).expect("a PHC string");
+        let real = argon2id().hash_password(b"x").unwrap();
+        assert_eq!((dummy.algorithm, dummy.version, &dummy.params), (real.algorithm, real.version, &real.params));
+        assert_eq!(dummy.hash.map(|h| h.len()), real.hash.map(|h| h.len()));
+    }
+}

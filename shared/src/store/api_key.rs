@@ -1,0 +1,71 @@
+//! API keys: what a caller's system signs in with. At rest there is only a hash.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::item::{Entity, Indexes};
+use super::key::Key;
+use super::transaction::Conflict;
+use super::{Refused, Store, StoreError};
+use crate::clock::Time;
+use crate::secret::{Secret, random_bytes};
+use crate::token::sha256_hex;
+
+/// What every API key begins with.
+pub const API_KEY_PREFIX: &str = "rk_";
+
+/// An API key at rest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKey {
+    /// Its id, for listing and revoking.
+    pub key_id: Uuid,
+    /// SHA-256 of its text: it is random, so a plain hash gives nothing away.
+    pub sha256: String,
+    /// What it is for, in its owner's words.
+    pub label: String,
+    /// When it was revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Time>,
+    /// When it was made.
+    pub created_at: Time,
+}
+
+impl Entity for ApiKey {
+    const KIND: &'static str = "api_key";
+
+    fn key(&self) -> Key {
+        Key::api_key(&self.sha256)
+    }
+
+    fn indexes(&self) -> Indexes {
+        let position = format!("{}#{}", self.created_at, self.key_id);
+        Indexes { list: Some(("LIST#api_key".into(), position)), ..Indexes::default() }
+    }
+}
+
+impl Store {
+    /// Makes an API key. Its text is answered once and cannot be had again.
+    pub async fn create_api_key(&self, label: &str, now: Time) -> Result<(ApiKey, Secret), StoreError> {
+        let text = format!("{API_KEY_PREFIX}{}", hex::encode(random_bytes::<24>()));
+        let key = ApiKey {
+            key_id: now.new_id(),
+            sha256: sha256_hex(&text),
+            label: label.to_owned(),
+            revoked_at: None,
+            created_at: now,
+        };
+        let mut transaction = self.transaction();
+        transaction.create(&key, Conflict::Exists);
+        match transaction.commit(self).await {
+            Ok(()) => Ok((key, Secret::new(text))),
+            Err(Refused::Store(error)) => Err(error),
+            Err(Refused::Conflict(_)) => Err(StoreError::Request("a random key repeated".into())),
+        }
+    }
+
+    /// The living API key with the text `text`.
+    pub async fn api_key(&self, text: &str) -> Result<Option<ApiKey>, StoreError> {
+        let key: Option<ApiKey> = self.get(&Key::api_key(&sha256_hex(text))).await?;
+        Ok(key.filter(|key| key.revoked_at.is_none()))
+    }
+}

@@ -1,0 +1,80 @@
+//! Login attempts at rest: one item per identifier, whether or not anybody has it.
+
+use serde::{Deserialize, Serialize};
+
+use super::item::Entity;
+use super::key::Key;
+use super::transaction::{Conflict, Refused};
+use super::{Store, StoreError};
+use crate::clock::Time;
+use crate::domain::attempts::{Attempts, Verdict};
+
+/// How often a charge is tried anew when parallel attempts get in between.
+const MAX_CHARGES: usize = 8;
+
+/// The stored state of an identifier.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AttemptsItem {
+    /// Keyed hash of the identifier.
+    pub identifier: String,
+    /// The state.
+    #[serde(flatten)]
+    pub attempts: Attempts,
+    /// When it may be forgotten, in Unix seconds.
+    pub expires_at: i64,
+}
+
+impl Entity for AttemptsItem {
+    const KIND: &'static str = "login_attempts";
+
+    fn key(&self) -> Key {
+        Key::attempts(&self.identifier)
+    }
+}
+
+impl Store {
+    /// Charges an attempt from `address` on `identifier`, whose state was `read`, by
+    /// compare-and-set. When parallel attempts win every time, the verdict is the dummy: a flood
+    /// may cost its target a retry, never a guess too many.
+    pub async fn charge_attempt(
+        &self,
+        identifier: &str,
+        mut read: Option<AttemptsItem>,
+        address: &str,
+        now: Time,
+    ) -> Result<(Verdict, AttemptsItem), StoreError> {
+        for _ in 0..MAX_CHARGES {
+            let stored_version = read.as_ref().map_or(0, |item| item.attempts.version);
+            let (verdict, mut attempts) = state(read, now).charge(address, now);
+            attempts.version = stored_version + 1;
+            let expires_at = attempts.expires_at(now);
+            let item = AttemptsItem { identifier: identifier.to_owned(), attempts, expires_at };
+            let mut transaction = self.transaction();
+            transaction.replace(&item, stored_version, Conflict::Changed);
+            match transaction.commit(self).await {
+                Ok(()) => return Ok((verdict, item)),
+                Err(Refused::Store(error)) => return Err(error),
+                Err(Refused::Conflict(_)) => read = self.get(&Key::attempts(identifier)).await?,
+            }
+        }
+        let attempts = state(read, now);
+        let item = AttemptsItem { identifier: identifier.to_owned(), expires_at: attempts.expires_at(now), attempts };
+        Ok((Verdict::Dummy, item))
+    }
+
+    /// Forgets the failures of an identifier whose owner has signed in. If another attempt was
+    /// charged meanwhile, its charge stays.
+    pub async fn clear_attempts(&self, charged: &AttemptsItem) -> Result<(), StoreError> {
+        let mut transaction = self.transaction();
+        transaction.delete_version(&charged.key(), charged.attempts.version, Conflict::Changed);
+        match transaction.commit(self).await {
+            Ok(()) | Err(Refused::Conflict(_)) => Ok(()),
+            Err(Refused::Store(error)) => Err(error),
+        }
+    }
+}
+
+/// Expiry is ours to judge: the table's own is late by design.
+fn state(read: Option<AttemptsItem>, now: Time) -> Attempts {
+    read.filter(|item| item.expires_at > now.unix_seconds()).map(|item| item.attempts).unwrap_or_default()
+}

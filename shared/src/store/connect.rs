@@ -1,0 +1,80 @@
+//! The SDK client, assembled by hand: what a function needs and nothing it has to search for.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Region};
+
+const CONNECT: Duration = Duration::from_secs(1);
+const ATTEMPT: Duration = Duration::from_millis(1_500);
+const OPERATION: Duration = Duration::from_secs(8);
+const ATTEMPTS: u32 = 4;
+
+/// Where `DynamoDB` is and who asks.
+#[derive(Clone, Debug, Default)]
+pub struct Endpoint {
+    /// `AWS_REGION`.
+    pub region: Option<String>,
+    /// `AWS_ENDPOINT_URL_DYNAMODB`; the region's own endpoint when absent.
+    pub url: Option<String>,
+    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`.
+    pub credentials: Option<Credentials>,
+}
+
+impl Endpoint {
+    /// Reads the standard AWS variables. On Lambda they hold for as long as the process lives.
+    #[must_use]
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let text = |name: &str| variable(name).filter(|text| !text.is_empty());
+        let credentials = text("AWS_ACCESS_KEY_ID")
+            .zip(text("AWS_SECRET_ACCESS_KEY"))
+            .map(|(id, secret)| Credentials::new(id, secret, text("AWS_SESSION_TOKEN"), None, "environment"));
+        Self {
+            region: text("AWS_REGION").or_else(|| text("AWS_DEFAULT_REGION")),
+            url: text("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| text("AWS_ENDPOINT_URL")),
+            credentials,
+        }
+    }
+
+    /// A `DynamoDB` on this machine, which asks for credentials and accepts any.
+    #[must_use]
+    pub fn local(url: impl Into<String>) -> Self {
+        let credentials = Credentials::new("local", "local", None, None, "local");
+        Self { region: Some("eu-central-1".into()), url: Some(url.into()), credentials: Some(credentials) }
+    }
+}
+
+/// The client's configuration, still open for a test to put its own connector below it.
+#[must_use]
+pub fn config(endpoint: &Endpoint) -> Builder {
+    // The SDK waits for ever unless told otherwise.
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .operation_attempt_timeout(ATTEMPT)
+        .operation_timeout(OPERATION)
+        .build();
+    let builder = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new(endpoint.region.clone().unwrap_or_else(|| "us-east-1".into())))
+        .retry_config(
+            RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(Duration::from_millis(50)),
+        )
+        .timeout_config(timeouts);
+    let builder = match &endpoint.url {
+        Some(url) => builder.endpoint_url(url),
+        None => builder,
+    };
+    match &endpoint.credentials {
+        Some(credentials) => builder.credentials_provider(credentials.clone()),
+        None => builder,
+    }
+}
+
+/// A client of `endpoint`.
+#[must_use]
+pub fn client(endpoint: &Endpoint) -> Client {
+    Client::from_conf(config(endpoint).build())
+}

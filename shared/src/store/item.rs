@@ -1,0 +1,78 @@
+//! How values become items: key, kind and index attributes beside the value's own fields.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use super::StoreError;
+use super::key::Key;
+
+/// A raw item.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// Attributes that put an item into a sparse index.
+#[derive(Clone, Debug, Default)]
+pub struct Indexes {
+    /// List by kind, in order of creation.
+    pub list: Option<(String, String)>,
+    /// The work queue.
+    pub work: Option<(String, String)>,
+    /// Prefix of a name.
+    pub name: Option<(String, String)>,
+}
+
+/// A value that is kept as one item.
+pub trait Entity: Serialize + DeserializeOwned {
+    /// What `kind` says of the item.
+    const KIND: &'static str;
+
+    /// Its key.
+    fn key(&self) -> Key;
+
+    /// The indexes it is in.
+    fn indexes(&self) -> Indexes {
+        Indexes::default()
+    }
+
+    /// The version it was read with, if its writes are guarded by one.
+    fn version(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// The item of `entity`, marked as written by the operation `op_id`.
+pub(super) fn to_item<E: Entity>(entity: &E, op_id: Uuid) -> Result<Item, StoreError> {
+    let key = entity.key();
+    let encoded: Result<Item, _> = serde_dynamo::to_item(entity);
+    let mut item = encoded.map_err(|_| StoreError::Inconsistent { kind: E::KIND, key: key.to_string() })?;
+    item.extend(key.attributes());
+    item.insert("kind".into(), AttributeValue::S(E::KIND.into()));
+    item.insert("op_id".into(), AttributeValue::S(op_id.to_string()));
+    let Indexes { list, work, name } = entity.indexes();
+    for (index, attributes) in [("gsi1", list), ("gsi2", work), ("gsi3", name)] {
+        if let Some((pk, sk)) = attributes {
+            item.insert(format!("{index}pk"), AttributeValue::S(pk));
+            item.insert(format!("{index}sk"), AttributeValue::S(sk));
+        }
+    }
+    Ok(item)
+}
+
+/// The value of `item`.
+pub(super) fn from_item<E: Entity>(item: Item) -> Result<E, StoreError> {
+    let pk = item.get("pk").and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
+    serde_dynamo::from_item(item).map_err(|error| {
+        let key = Key { pk, sk: String::new() }.to_string();
+        // The message of the decoder names the attribute and never its value.
+        tracing::error!(kind = E::KIND, key, %error, "an item does not parse");
+        StoreError::Inconsistent { kind: E::KIND, key }
+    })
+}
+
+/// Whether `item` was written by the operation `op_id`.
+pub(super) fn written_by(item: &Item, op_id: Uuid) -> bool {
+    item.get("op_id").and_then(|value| value.as_s().ok()).is_some_and(|text| *text == op_id.to_string())
+}

@@ -1,0 +1,175 @@
+//! Keys of the one table: every partition key is spelled here and nowhere else.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use uuid::Uuid;
+
+use crate::contact::{EmailAddress, Phone};
+use crate::ids::{Crn, CustomerId, CustomerNumber, ExternalId, UserId};
+
+/// The primary key of an item.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key; [`HEAD`] where a partition has one item, or for the chief of several.
+    pub sk: String,
+}
+
+/// The sort key of an item that is alone or heads its partition.
+pub const HEAD: &str = "#";
+
+impl Key {
+    fn head(pk: String) -> Self {
+        Self { pk, sk: HEAD.into() }
+    }
+
+    /// A user.
+    #[must_use]
+    pub fn user(id: UserId) -> Self {
+        Self::head(format!("USER#{id}"))
+    }
+
+    /// The guard of a login's e-mail address.
+    #[must_use]
+    pub fn login(email: &EmailAddress) -> Self {
+        Self::head(format!("EMAIL#{}", email.as_str()))
+    }
+
+    /// A customer.
+    #[must_use]
+    pub fn customer(id: CustomerId) -> Self {
+        Self::head(format!("CUSTOMER#{id}"))
+    }
+
+    /// The guard of a caller's own id.
+    #[must_use]
+    pub fn external_id(id: &ExternalId) -> Self {
+        Self::head(format!("CUSTOMER_ID#{id}"))
+    }
+
+    /// The guard of a customer reference; it outlives its customer.
+    #[must_use]
+    pub fn crn(crn: &Crn) -> Self {
+        Self::head(format!("CRN#{crn}"))
+    }
+
+    /// The guard of a customer number; it outlives its user.
+    #[must_use]
+    pub fn number(number: &CustomerNumber) -> Self {
+        Self::head(format!("NUMBER#{number}"))
+    }
+
+    /// The customers of one e-mail address.
+    #[must_use]
+    pub fn email_members(email: &EmailAddress) -> Self {
+        Self::head(format!("CUSTOMER_EMAIL#{}", email.as_str()))
+    }
+
+    /// The partition of everybody with one phone number.
+    #[must_use]
+    pub fn phone_partition(phone: &Phone) -> String {
+        format!("PHONE#{}", phone.as_str())
+    }
+
+    /// A customer's membership of a phone number.
+    #[must_use]
+    pub fn customer_phone(phone: &Phone, id: CustomerId) -> Self {
+        Self { pk: Self::phone_partition(phone), sk: format!("CUSTOMER#{id}") }
+    }
+
+    /// A user's membership of a phone number.
+    #[must_use]
+    pub fn user_phone(phone: &Phone, id: UserId) -> Self {
+        Self { pk: Self::phone_partition(phone), sk: format!("USER#{id}") }
+    }
+
+    /// The counter of customer references of a year.
+    #[must_use]
+    pub fn crn_counter(year: i16) -> Self {
+        Self::head(format!("COUNTER#crn#{year:04}"))
+    }
+
+    /// The counter of customer numbers.
+    #[must_use]
+    pub fn number_counter() -> Self {
+        Self::head("COUNTER#customer_number".into())
+    }
+
+    /// The pointer from a Stripe customer to ours.
+    #[must_use]
+    pub fn stripe_customer(id: &str) -> Self {
+        Self::head(format!("STRIPE_CUSTOMER#{id}"))
+    }
+
+    /// The marker of a webhook event.
+    #[must_use]
+    pub fn stripe_event(id: &str) -> Self {
+        Self::head(format!("STRIPE_EVENT#{id}"))
+    }
+
+    /// The marker of a paid checkout session.
+    #[must_use]
+    pub fn checkout(session_id: &str) -> Self {
+        Self::head(format!("CHECKOUT#{session_id}"))
+    }
+
+    /// A product; all share a partition, so that one strong query gives the defaults.
+    #[must_use]
+    pub fn product(id: &str) -> Self {
+        Self { pk: "PRODUCTS".into(), sk: id.to_owned() }
+    }
+
+    /// The login attempts on an identifier, which is a keyed hash.
+    #[must_use]
+    pub fn attempts(identifier: &str) -> Self {
+        Self::head(format!("LOGIN#{identifier}"))
+    }
+
+    /// The marker of an idempotency key, which is a keyed hash of route, caller and key.
+    #[must_use]
+    pub fn idempotency(hash: &str) -> Self {
+        Self::head(format!("IDEMPOTENCY#{hash}"))
+    }
+
+    /// A rate counter of one route, client address (a keyed hash) and window.
+    #[must_use]
+    pub fn rate(route: &str, address: &str, window: i64) -> Self {
+        Self::head(format!("RATE#{route}#{address}#{window}"))
+    }
+
+    /// A message in the outbox.
+    #[must_use]
+    pub fn message(id: Uuid) -> Self {
+        Self::head(format!("OUTBOX#{id}"))
+    }
+
+    /// The marker that a customer was sent a notice of a kind on a day.
+    #[must_use]
+    pub fn notice(kind: &str, id: CustomerId, day: i64) -> Self {
+        Self::head(format!("NOTICE#{kind}#{id}#{day}"))
+    }
+
+    /// An API key, by the SHA-256 of its text.
+    #[must_use]
+    pub fn api_key(sha256: &str) -> Self {
+        Self::head(format!("APIKEY#{sha256}"))
+    }
+
+    /// The key as `DynamoDB` attributes.
+    #[must_use]
+    pub fn attributes(&self) -> HashMap<String, AttributeValue> {
+        HashMap::from([
+            ("pk".into(), AttributeValue::S(self.pk.clone())),
+            ("sk".into(), AttributeValue::S(self.sk.clone())),
+        ])
+    }
+}
+
+impl std::fmt::Display for Key {
+    /// The kind of the key and no more: the rest may be an address.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}#…", self.pk.split('#').next().unwrap_or_default())
+    }
+}

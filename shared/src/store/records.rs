@@ -1,0 +1,241 @@
+//! Customers, users and messages, each written together with everything that guards it.
+//!
+//! [`Transaction::save_customer`] and [`Transaction::save_user`] take the record as it was and as
+//! it is to be, and derive from the difference which guards and memberships to write.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::item::{Entity, Indexes};
+use super::key::Key;
+use super::members::{EmailMembers, MemberLists};
+use super::transaction::{Conflict, Transaction};
+use super::work;
+use super::{Store, StoreError};
+use crate::contact::{EmailAddress, Phone};
+use crate::domain::customer::Customer;
+use crate::domain::message::{Message, MessageState};
+use crate::domain::onboarding::Linked;
+use crate::domain::user::User;
+use crate::ids::{CustomerId, Identifier, UserId};
+
+/// A unique value and who owns it. A guard of a number or reference outlives its owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guard {
+    pk: String,
+    sk: String,
+    /// The owner's id.
+    pub owner: Uuid,
+}
+
+impl Guard {
+    /// The guard at `key`, owned by `owner`.
+    #[must_use]
+    pub fn new(key: Key, owner: Uuid) -> Self {
+        Self { pk: key.pk, sk: key.sk, owner }
+    }
+}
+
+impl Entity for Guard {
+    const KIND: &'static str = "guard";
+
+    fn key(&self) -> Key {
+        Key { pk: self.pk.clone(), sk: self.sk.clone() }
+    }
+}
+
+impl Entity for Customer {
+    const KIND: &'static str = "customer";
+
+    fn key(&self) -> Key {
+        Key::customer(self.internal_id)
+    }
+
+    fn indexes(&self) -> Indexes {
+        let position = format!("{}#{}", self.created_at, self.internal_id);
+        let name =
+            self.contact.name.as_ref().map(|name| format!("{}#{}", name.as_str().to_lowercase(), self.internal_id));
+        Indexes {
+            list: Some(("LIST#customer".into(), position)),
+            work: work::review_entry(self.review, self.created_at, &self.key()),
+            name: name.map(|name| ("NAME".into(), name)),
+        }
+    }
+}
+
+impl Entity for User {
+    const KIND: &'static str = "user";
+
+    fn key(&self) -> Key {
+        Key::user(self.user_id)
+    }
+
+    fn indexes(&self) -> Indexes {
+        let position = format!("{}#{}", self.created_at, self.user_id);
+        Indexes {
+            list: Some(("LIST#user".into(), position)),
+            work: work::review_entry(self.review, self.created_at, &self.key()),
+            name: None,
+        }
+    }
+}
+
+impl Entity for Message {
+    const KIND: &'static str = "outbox";
+
+    fn key(&self) -> Key {
+        Key::message(self.message_id)
+    }
+
+    fn indexes(&self) -> Indexes {
+        let pending = self.state == MessageState::Pending;
+        Indexes { work: pending.then(|| work::entry(self.due_at, &self.key())), ..Indexes::default() }
+    }
+}
+
+impl Transaction {
+    /// Writes a customer, its guards and its memberships. `lists` holds the member lists of its
+    /// old and new e-mail address as they were read, if the address changes.
+    pub fn save_customer(&mut self, before: Option<&Customer>, after: &Customer, lists: &MemberLists) -> &mut Self {
+        let id = after.internal_id;
+        let read = before.map_or(0, |customer| customer.version);
+        let stored = Customer { version: read + 1, ..after.clone() };
+        self.replace(&stored, read, Conflict::Changed);
+        self.move_guard(
+            before.and_then(|c| c.id.as_ref()).map(Key::external_id),
+            after.id.as_ref().map(Key::external_id),
+            id.0,
+            Conflict::ExternalIdTaken,
+        );
+        self.move_guard(
+            before.and_then(|c| c.stripe_id.as_deref()).map(Key::stripe_customer),
+            after.stripe_id.as_deref().map(Key::stripe_customer),
+            id.0,
+            Conflict::StripeCustomerTaken,
+        );
+        let issued = before.and_then(|c| c.customer_reference.as_ref());
+        self.add_guard(issued, after.customer_reference.as_ref(), Key::crn, id.0, Conflict::CrnTaken);
+        let phones = (before.and_then(|c| c.contact.phone.as_ref()), after.contact.phone.as_ref());
+        self.move_phone(phones, |phone| Key::customer_phone(phone, id), id.0);
+        let emails = (before.and_then(|c| c.contact.email.as_ref()), after.contact.email.as_ref());
+        lists.move_member(self, id, emails.0, emails.1);
+        self
+    }
+
+    /// Writes a user, its guards and its membership.
+    pub fn save_user(&mut self, before: Option<&User>, after: &User) -> &mut Self {
+        let id = after.user_id;
+        let read = before.map_or(0, |user| user.version);
+        let stored = User { version: read + 1, ..after.clone() };
+        self.replace(&stored, read, Conflict::Changed);
+        self.move_guard(
+            before.map(|user| Key::login(&user.email)),
+            Some(Key::login(&after.email)),
+            id.0,
+            Conflict::LoginTaken,
+        );
+        let issued = before.and_then(|user| user.customer_number.as_ref());
+        self.add_guard(issued, after.customer_number.as_ref(), Key::number, id.0, Conflict::NumberTaken);
+        let phones = (before.and_then(|user| user.phone.as_ref()), after.phone.as_ref());
+        self.move_phone(phones, |phone| Key::user_phone(phone, id), id.0)
+    }
+
+    /// Writes a customer and its login, linked, and the invitation if there is one.
+    pub fn save_linked(&mut self, before: Option<&Customer>, linked: &Linked, lists: &MemberLists) -> &mut Self {
+        self.save_customer(before, &linked.customer, lists);
+        self.save_user(linked.user_before.as_ref(), &linked.user);
+        if let Some(invitation) = &linked.invitation {
+            self.save_message(None, invitation);
+        }
+        self
+    }
+
+    /// Writes a message.
+    pub fn save_message(&mut self, before: Option<&Message>, after: &Message) -> &mut Self {
+        let read = before.map_or(0, |message| message.version);
+        let stored = Message { version: read + 1, ..after.clone() };
+        self.replace(&stored, read, Conflict::Changed)
+    }
+
+    fn move_guard(&mut self, from: Option<Key>, to: Option<Key>, owner: Uuid, conflict: Conflict) {
+        if from == to {
+            return;
+        }
+        if let Some(key) = from {
+            self.delete(&key, Conflict::Changed);
+        }
+        if let Some(key) = to {
+            self.create(&Guard::new(key, owner), conflict);
+        }
+    }
+
+    /// Numbers and references are given once and never taken back.
+    fn add_guard<T>(&mut self, had: Option<&T>, has: Option<&T>, key: fn(&T) -> Key, owner: Uuid, conflict: Conflict) {
+        if let (None, Some(issued)) = (had, has) {
+            self.create(&Guard::new(key(issued), owner), conflict);
+        }
+    }
+
+    fn move_phone(
+        &mut self,
+        (from, to): (Option<&Phone>, Option<&Phone>),
+        key: impl Fn(&Phone) -> Key,
+        owner: Uuid,
+    ) -> &mut Self {
+        if from != to {
+            if let Some(phone) = from {
+                self.delete(&key(phone), Conflict::Changed);
+            }
+            if let Some(phone) = to {
+                self.create(&Guard::new(key(phone), owner), Conflict::Changed);
+            }
+        }
+        self
+    }
+}
+
+impl Store {
+    /// The user `id`.
+    pub async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.get(&Key::user(id)).await
+    }
+
+    /// The customer `id`.
+    pub async fn customer(&self, id: CustomerId) -> Result<Option<Customer>, StoreError> {
+        self.get(&Key::customer(id)).await
+    }
+
+    /// The account that signs in with `email`.
+    pub async fn user_by_login(&self, email: &EmailAddress) -> Result<Option<User>, StoreError> {
+        match self.get::<Guard>(&Key::login(email)).await? {
+            Some(guard) => self.user(UserId(guard.owner)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The customer that `identifier` names.
+    pub async fn find_customer(&self, identifier: &Identifier) -> Result<Option<Customer>, StoreError> {
+        let guard = match identifier {
+            Identifier::Internal(id) => return self.customer(*id).await,
+            Identifier::Crn(crn) => self.get::<Guard>(&Key::crn(crn)).await?,
+            Identifier::External(id) => self.get::<Guard>(&Key::external_id(id)).await?,
+            Identifier::Number(number) => {
+                let Some(guard) = self.get::<Guard>(&Key::number(number)).await? else { return Ok(None) };
+                let user = self.user(UserId(guard.owner)).await?;
+                let Some(id) = user.and_then(|user| user.customer_v2_id) else { return Ok(None) };
+                return self.customer(id).await;
+            }
+        };
+        match guard {
+            Some(guard) => self.customer(CustomerId(guard.owner)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The living customers in `list`, oldest first.
+    pub async fn members(&self, list: &EmailMembers) -> Result<Vec<Customer>, StoreError> {
+        let batch = self.batch_get(list.members.iter().map(|id| Key::customer(*id))).await?;
+        let found = list.members.iter().map(|id| batch.get(&Key::customer(*id)));
+        Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    }
+}

@@ -1,0 +1,99 @@
+//! The work queue: what is due, in order of time. An item leaves when it is done.
+//!
+//! It is a sparse index, read eventually consistently: whoever takes an entry up reads the item
+//! itself and finds out whether there is still anything to do.
+
+use aws_sdk_dynamodb::types::{AttributeValue, Select};
+use uuid::Uuid;
+
+use super::item::Item;
+use super::key::Key;
+use super::{Store, StoreError};
+use crate::clock::Time;
+use crate::domain::matching::Review;
+use crate::ids::{CustomerId, UserId};
+
+const DUE: &str = "WORK";
+const AMBIGUOUS: &str = "WORK#ambiguous";
+
+/// Something that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// A user under review.
+    User(UserId),
+    /// A customer under review.
+    Customer(CustomerId),
+    /// A message that has not been sent.
+    Message(Uuid),
+}
+
+impl Due {
+    fn of(item: &Item) -> Option<Self> {
+        let (kind, id) = item.get("pk")?.as_s().ok()?.split_once('#')?;
+        let id = id.parse().ok()?;
+        match kind {
+            "USER" => Some(Self::User(UserId(id))),
+            "CUSTOMER" => Some(Self::Customer(CustomerId(id))),
+            "OUTBOX" => Some(Self::Message(id)),
+            _ => None,
+        }
+    }
+}
+
+/// A page of the queue.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// What is due, oldest first.
+    pub due: Vec<Due>,
+    /// Where the next page begins.
+    pub next: Option<Item>,
+}
+
+/// The queue entry of what is due at `due_at`.
+pub(super) fn entry(due_at: Time, key: &Key) -> (String, String) {
+    (DUE.into(), format!("{due_at}#{}", key.pk))
+}
+
+/// The queue entry of a row under review.
+pub(super) fn review_entry(review: Option<Review>, created_at: Time, key: &Key) -> Option<(String, String)> {
+    let (_, position) = entry(created_at, key);
+    match review? {
+        Review::Due => Some((DUE.into(), position)),
+        Review::Ambiguous => Some((AMBIGUOUS.into(), position)),
+    }
+}
+
+impl Store {
+    /// A page of what is due at `now`.
+    pub async fn due_work(&self, now: Time, start: Option<Item>, limit: i32) -> Result<Page, StoreError> {
+        let request = self.work_query(now).limit(limit).set_exclusive_start_key(start);
+        let answer = request.send().await.map_err(StoreError::of)?;
+        let due = answer.items().iter().filter_map(Due::of).collect();
+        Ok(Page { due, next: answer.last_evaluated_key })
+    }
+
+    /// How much is due at `now`.
+    pub async fn count_due_work(&self, now: Time) -> Result<u64, StoreError> {
+        let (mut total, mut start) = (0, None);
+        loop {
+            let request = self.work_query(now).select(Select::Count).set_exclusive_start_key(start);
+            let answer = request.send().await.map_err(StoreError::of)?;
+            total += u64::try_from(answer.count()).unwrap_or(0);
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(total);
+            }
+        }
+    }
+
+    fn work_query(&self, now: Time) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
+        self.client()
+            .query()
+            .table_name(self.table())
+            .index_name("gsi2")
+            .key_condition_expression("gsi2pk = :due AND gsi2sk < :now")
+            .expression_attribute_values(":due", AttributeValue::S(DUE.into()))
+            // `~` sorts after everything that follows the time in an entry.
+            .expression_attribute_values(":now", AttributeValue::S(format!("{now}~")))
+    }
+}

@@ -1,0 +1,5 @@
+//! Stripe: signatures of its webhook, its events, and where a lead pays.
+
+pub mod checkout;
+pub mod event;
+pub mod signature;

@@ -1,0 +1,392 @@
+//! A wire tap between the AWS SDK and `DynamoDB`: counts, records, rewrites and breaks calls.
+//!
+//! It sits *below* the SDK, where the SDK's own retries are visible. The unit is one HTTP
+//! attempt of the `DynamoDB_20120810` service; whatever else passes (streams) is left alone and
+//! not counted. What must stay true: an attempt is numbered, decided on and logged under one
+//! lock, when the SDK makes it, so that the n-th call of one run is the n-th of the next; and a
+//! fault that says "carried out" waits for the complete answer before it does its harm.
+//!
+//! ```ignore
+//! let connector = Connector::over_http();
+//! let config = aws_sdk_dynamodb::Config::builder().http_client(connector.clone());
+//! let n = connector.calls_of(request()).await; // once cleanly, to learn how many there are
+//! for n in 1..=n {
+//!     connector.reset();
+//!     connector.inject(Fault { at: When::Call(n), kind: Kind::Kill { after: true } });
+//!     assert!(run_until_killed(&connector, request()).await.is_none());
+//!     // ... repeat the request, then read the invariants from the raw table
+//! }
+//! ```
+//!
+//! Read the raw table through a client of its own, or its calls are counted and broken too.
+//! Make one connector per test: the connections inside belong to that test's runtime.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
+use aws_smithy_types::config_bag::ConfigBag;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::faults::{self, CallInfo, Fault, Kind, Plan};
+
+/// The tap. Clones share everything: give one to the SDK and keep another.
+#[derive(Clone)]
+pub struct Connector(Arc<Shared>);
+
+/// Changes a request before it is sent; gets the operation's name and the JSON body.
+pub type Rewrite = Box<dyn Fn(&str, &mut Value) + Send + Sync>;
+
+/// The calls between `start_recording` and `take_recording`, in the order they started.
+#[derive(Clone, Debug, Default)]
+pub struct Recording {
+    /// One entry per HTTP attempt.
+    pub calls: Vec<Call>,
+}
+
+/// One recorded HTTP attempt.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Its number since the connector was made, from 1.
+    pub sequence: u64,
+    /// The operation, as in `TransactWriteItems`.
+    pub operation: String,
+    /// The logical time at which the SDK made it.
+    pub started: u64,
+    /// The logical time at which it was answered or dropped; `u64::MAX` if still under way.
+    pub finished: u64,
+    /// What was done to it.
+    pub fault: Option<Kind>,
+    body: Vec<u8>,
+}
+
+/// Runs the future until it finishes (`Some`) or a `Kill` fires (`None`). The killed future is
+/// dropped where it stands, as its process would be, and the connector serves the next one.
+///
+/// The future has to own its work: a handler behind a socket or a spawned task is not dropped
+/// with it (though its further calls are never sent before this returns).
+pub async fn run_until_killed<F: Future>(connector: &Connector, future: F) -> Option<F::Output> {
+    let mut kills = connector.0.kills.subscribe();
+    connector.lock().dead = false;
+    let output = tokio::select! {
+        biased;
+        _ = kills.changed() => None,
+        output = future => Some(output),
+    };
+    connector.lock().dead = false;
+    // It may have finished in the very step in which it was killed: a dead process has not.
+    output.filter(|_| !kills.has_changed().unwrap_or(false))
+}
+
+struct Shared {
+    inner: SharedHttpClient,
+    state: Mutex<State>,
+    /// How many kills have fired.
+    kills: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    clock: u64,
+    calls: u64,
+    plan: Plan,
+    recording: Option<Vec<Call>>,
+    rewrite: Option<Arc<Rewrite>>,
+    /// Between a kill and the end of its `run_until_killed`: nothing is sent or counted.
+    dead: bool,
+}
+
+impl Connector {
+    /// Wraps any HTTP client of the SDK.
+    #[must_use]
+    pub fn new(inner: SharedHttpClient) -> Self {
+        let state = Mutex::new(State::default());
+        Self(Arc::new(Shared { inner, state, kills: watch::Sender::new(0) }))
+    }
+
+    /// Wraps the SDK's own client without TLS, which is what the embedded `DynamoDB` speaks.
+    #[must_use]
+    pub fn over_http() -> Self {
+        Self::new(aws_smithy_http_client::Builder::new().build_http())
+    }
+
+    /// How many calls have been made in all. Never reset.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.lock().calls
+    }
+
+    /// Runs the future and returns how many calls were made meanwhile.
+    pub async fn calls_of<F: Future>(&self, future: F) -> u64 {
+        let before = self.calls();
+        future.await;
+        self.calls() - before
+    }
+
+    /// Starts a new recording; one that was under way is discarded.
+    pub fn start_recording(&self) {
+        self.lock().recording = Some(Vec::new());
+    }
+
+    /// Stops recording and returns what was recorded, if anything.
+    #[must_use]
+    pub fn take_recording(&self) -> Recording {
+        Recording { calls: self.lock().recording.take().unwrap_or_default() }
+    }
+
+    /// Adds a fault to the plan; its count starts now.
+    ///
+    /// # Panics
+    ///
+    /// If the count is 0: calls are counted from 1.
+    pub fn inject(&self, fault: Fault) {
+        self.lock().plan.arm(fault);
+    }
+
+    /// Lets a function decide on every attempt until `reset`, for plans that mix kinds. It must
+    /// not call the connector, which is locked meanwhile.
+    pub fn inject_with<F>(&self, decide: F)
+    where
+        F: Fn(&CallInfo<'_>) -> Option<Kind> + Send + Sync + 'static,
+    {
+        self.lock().plan.arm_with(Box::new(decide));
+    }
+
+    /// How many attempts met a fault since the last `reset`: 0 means the test tested nothing.
+    #[must_use]
+    pub fn faults_fired(&self) -> u64 {
+        self.lock().plan.fired()
+    }
+
+    /// Ends `LostAnswerUntilGivenUp`: those requests are answered again.
+    pub fn heal(&self) {
+        self.lock().plan.heal();
+    }
+
+    /// Forgets all faults and heals. Leaves recording, rewriting and `calls` as they are.
+    pub fn reset(&self) {
+        let mut state = self.lock();
+        state.plan = Plan::default();
+        state.dead = false;
+    }
+
+    /// Rewrites every request from now on, to plant a bug below the code under test. What is
+    /// sent is what is recorded. The signature no longer matches, which the embedded `DynamoDB`
+    /// does not check.
+    pub fn rewrite(&self, rewrite: Rewrite) {
+        self.lock().rewrite = Some(Arc::new(rewrite));
+    }
+
+    /// Sends requests as they are again.
+    pub fn stop_rewriting(&self) {
+        self.lock().rewrite = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic of one test's predicate must not hide behind a poisoned lock.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Numbers, decides on and logs an attempt; `None` if the process is dead.
+    fn begin(&self, operation: &str, body: &[u8]) -> Option<Attempt> {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if state.dead {
+            return None;
+        }
+        state.calls += 1;
+        state.clock += 1;
+        let sequence = state.calls;
+        let fault = state.plan.decide(&CallInfo { sequence, operation, body });
+        if let Some(calls) = &mut state.recording {
+            calls.push(Call {
+                sequence,
+                operation: operation.to_owned(),
+                started: state.clock,
+                finished: u64::MAX,
+                fault,
+                body: body.to_owned(),
+            });
+        }
+        let operation = operation.to_owned();
+        Some(Attempt { connector: self.clone(), sequence, operation, fault })
+    }
+
+    fn rewritten(&self, operation: &str, mut request: HttpRequest) -> HttpRequest {
+        let Some(rewrite) = self.lock().rewrite.clone() else { return request };
+        let bytes = request.body().bytes().unwrap_or_default();
+        if let Ok(mut json) = serde_json::from_slice::<Value>(bytes) {
+            rewrite(operation, &mut json);
+            let body = json.to_string();
+            request.headers_mut().insert("content-length", body.len().to_string());
+            *request.body_mut() = SdkBody::from(body);
+        }
+        request
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector").finish_non_exhaustive()
+    }
+}
+
+impl HttpClient for Connector {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let inner = self.0.inner.http_connector(settings, components);
+        SharedHttpConnector::new(Tap { connector: self.clone(), inner })
+    }
+
+    fn validate_base_client_config(
+        &self,
+        components: &RuntimeComponentsBuilder,
+        config: &ConfigBag,
+    ) -> Result<(), BoxError> {
+        HttpClient::validate_base_client_config(&self.0.inner, components, config)
+    }
+
+    fn validate_final_config(&self, components: &RuntimeComponents, config: &ConfigBag) -> Result<(), BoxError> {
+        HttpClient::validate_final_config(&self.0.inner, components, config)
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.0.inner.connector_metadata()
+    }
+}
+
+/// The connector the SDK gets for one set of timeouts.
+#[derive(Debug)]
+struct Tap {
+    connector: Connector,
+    inner: SharedHttpConnector,
+}
+
+impl HttpConnector for Tap {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target");
+        let Some(operation) = target.and_then(|t| t.strip_prefix("DynamoDB_20120810.")) else {
+            return self.inner.call(request);
+        };
+        let operation = operation.to_owned();
+        let request = self.connector.rewritten(&operation, request);
+        let body = request.body().bytes().unwrap_or_default();
+        let Some(attempt) = self.connector.begin(&operation, body) else {
+            return HttpConnectorFuture::new(std::future::pending());
+        };
+        let inner = self.inner.clone();
+        HttpConnectorFuture::new(async move { attempt.run(&inner, request).await })
+    }
+}
+
+/// An attempt under way. Dropping it, answered or not, is what finishes it in the recording.
+struct Attempt {
+    connector: Connector,
+    sequence: u64,
+    operation: String,
+    fault: Option<Kind>,
+}
+
+impl Attempt {
+    async fn run(self, inner: &SharedHttpConnector, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let Some(kind) = self.fault else { return inner.call(request).await };
+        match kind {
+            Kind::Before => Err(ConnectorError::io("injected: connection refused".into()).never_connected()),
+            Kind::LostAnswer | Kind::LostAnswerUntilGivenUp => {
+                carry_out(inner, request).await?;
+                Err(ConnectorError::timeout("injected: the answer was lost".into()))
+            }
+            Kind::Throttle => Ok(faults::throttled()),
+            Kind::TransactionThrottled => Ok(faults::transaction_throttled(&self.info(&request))),
+            Kind::TransactionConflict => Ok(faults::conflict(&self.info(&request))),
+            Kind::TransactionInProgress => Ok(faults::in_progress()),
+            Kind::InternalError => Ok(faults::internal_error()),
+            Kind::InternalErrorAfter => {
+                carry_out(inner, request).await?;
+                Ok(faults::internal_error())
+            }
+            Kind::Slow(delay) => {
+                let answer = inner.call(request).await;
+                tokio::time::sleep(delay).await;
+                answer
+            }
+            Kind::Kill { after } => {
+                if after {
+                    carry_out(inner, request).await?;
+                }
+                self.connector.lock().dead = true;
+                self.connector.0.kills.send_modify(|kills| *kills += 1);
+                std::future::pending().await
+            }
+        }
+    }
+
+    fn info<'a>(&'a self, request: &'a HttpRequest) -> CallInfo<'a> {
+        CallInfo {
+            sequence: self.sequence,
+            operation: &self.operation,
+            body: request.body().bytes().unwrap_or_default(),
+        }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        let mut guard = self.connector.lock();
+        let state = &mut *guard;
+        state.clock += 1;
+        let calls = state.recording.iter_mut().flatten();
+        if let Some(call) = calls.rev().find(|call| call.sequence == self.sequence) {
+            call.finished = state.clock;
+        }
+    }
+}
+
+/// Sends the request and waits for the last byte of its answer.
+async fn carry_out(inner: &SharedHttpConnector, request: HttpRequest) -> Result<(), ConnectorError> {
+    let response = inner.call(request).await?;
+    let body = ByteStream::new(response.into_body()).collect().await;
+    body.map(drop).map_err(|error| ConnectorError::io(error.into()))
+}
+
+impl Recording {
+    /// The length of the longest chain of calls each of which started after the one before had
+    /// finished: what a person waits for. Calls that overlap count once.
+    #[must_use]
+    pub fn sequential_round_trips(&self) -> usize {
+        let mut by_end: Vec<&Call> = self.calls.iter().collect();
+        by_end.sort_by_key(|call| call.finished);
+        // Taking the earliest end each time gives the longest chain.
+        let (mut length, mut end) = (0, 0);
+        for call in by_end {
+            if call.started > end {
+                length += 1;
+                end = call.finished;
+            }
+        }
+        length
+    }
+
+    /// The names of the operations, in the order they started.
+    #[must_use]
+    pub fn operations(&self) -> Vec<&str> {
+        self.calls.iter().map(|call| call.operation.as_str()).collect()
+    }
+}
+
+impl Call {
+    /// The request as JSON; `Null` if it is not.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}
