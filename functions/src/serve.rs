@@ -17,6 +17,7 @@ use shared::ids::UserId;
 use shared::notify::Mailer;
 use shared::notify::aws::AwsMailer;
 use shared::password::Passwords;
+use shared::sdk::describe;
 use shared::store::Store;
 use shared::store::connect::{Endpoint, client};
 use shared::stripe::checkout::Checkout;
@@ -86,7 +87,7 @@ async fn keys(config: &Config, function: &Function, endpoint: &Endpoint) -> Resu
         return Ok(KeyRing::generate().0);
     };
     let secret = secrets(endpoint).get_secret_value().secret_id(arn).send().await;
-    let secret = secret.map_err(|error| format!("`JWT_KEYS_SECRET_ARN` cannot be read: {error:?}"))?;
+    let secret = secret.map_err(|error| format!("`JWT_KEYS_SECRET_ARN` cannot be read: {}", describe(&error)))?;
     let text = secret.secret_string().ok_or("`JWT_KEYS_SECRET_ARN` names a secret that is no text")?;
     let parsed = KeyRing::parse(text.trim());
     parsed.map_err(|error| format!("`JWT_KEYS_SECRET_ARN` names a secret that is malformed: {error}").into())

@@ -13,6 +13,7 @@ pub mod http;
 pub mod ids;
 pub mod notify;
 pub mod password;
+pub mod sdk;
 pub mod secret;
 pub mod store;
 pub mod stripe;

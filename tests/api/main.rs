@@ -1,1 +1,15 @@
+//! Stories of every endpoint and job, through the real router over the embedded `DynamoDB`.
+#![expect(clippy::unwrap_used, reason = "a test stops where it is surprised")]
 
+mod backfill;
+mod budgets;
+mod create_customer;
+mod faults;
+mod get_customer;
+mod http;
+mod intake;
+mod login;
+mod me;
+mod notify;
+mod tidy;
+mod webhook;

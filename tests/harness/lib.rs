@@ -1,1 +1,16 @@
+//! What the stories stand on: the real router over the embedded `DynamoDB`, actors that make
+//! calls, a connector below the SDK that can break any of them, and a reader of the raw table
+//! that knows every invariant.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops where it is surprised")]
+#![expect(clippy::missing_panics_doc, clippy::must_use_candidate, reason = "everything here panics on a surprise")]
 
+pub mod actor;
+pub mod app;
+pub mod connector;
+pub mod faults;
+pub mod stripe;
+pub mod world;
+
+pub use actor::{Actor, Answer};
+pub use app::TestApp;
+pub use world::World;

@@ -1,4 +1,6 @@
 //! What runs without a request: the schedule and the stream.
 
 pub mod backfill;
+mod candidates;
 pub mod notify;
+mod repair;

@@ -29,7 +29,7 @@ pub async fn on_stream(app: &App, event: LambdaEvent<Event>) -> DynamoDbEventRes
     for record in &event.payload.records {
         let Some(id) = message_id(record) else { continue };
         if let Err(error) = deliver(app, id).await {
-            tracing::warn!(message = %id, ?error, "a message was not delivered");
+            tracing::warn!(message_id = %id, ?error, "a message was not delivered");
             count(Metric::MessagesFailed, 1, app.clock.now().unix_ms());
             failures.push(record.change.sequence_number.clone());
         }

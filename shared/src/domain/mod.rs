@@ -12,4 +12,5 @@ pub mod intake;
 pub mod matching;
 pub mod message;
 pub mod onboarding;
+pub mod password_policy;
 pub mod user;

@@ -83,7 +83,8 @@ pub fn link(mut customer: Customer, login: Login, frozen: &Frozen, invite: bool)
     };
     user.customer_v2_id = Some(customer.internal_id);
     user.customer_number = user.customer_number.take().or_else(|| frozen.number.clone());
-    user.enabled = customer.status != Status::Inactive;
+    // Linking never lets in whom somebody has shut out.
+    user.enabled &= customer.status != Status::Inactive;
     user.review = None;
     user.updated_at = now;
     customer.user_id = Some(user.user_id);

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::error::DisplayErrorContext;
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message};
 use aws_sdk_sns::types::MessageAttributeValue;
 use aws_smithy_types::timeout::TimeoutConfig;
 
 use super::{DeliveryError, Letter, Recipient};
+use crate::sdk::describe;
 use crate::store::connect::Endpoint;
 
 const CONNECT: Duration = Duration::from_secs(1);
@@ -64,7 +64,7 @@ impl AwsMailer {
         let simple = EmailContent::builder().simple(Message::builder().subject(subject).body(body).build()).build();
         let to = Destination::builder().to_addresses(to).build();
         let request = self.ses.send_email().from_email_address(&self.from).destination(to).content(simple);
-        request.send().await.map(drop).map_err(|error| DeliveryError(DisplayErrorContext(&error).to_string()))
+        request.send().await.map(drop).map_err(|error| DeliveryError(describe(&error)))
     }
 
     async fn send_sms(&self, to: &str, text: String) -> Result<(), DeliveryError> {
@@ -72,6 +72,6 @@ impl AwsMailer {
         let transactional = transactional.map_err(|error| DeliveryError(error.to_string()))?;
         let request = self.sns.publish().phone_number(to).message(text);
         let request = request.message_attributes("AWS.SNS.SMS.SMSType", transactional);
-        request.send().await.map(drop).map_err(|error| DeliveryError(DisplayErrorContext(&error).to_string()))
+        request.send().await.map(drop).map_err(|error| DeliveryError(describe(&error)))
     }
 }

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::item::{Entity, Indexes};
 use super::key::Key;
+use super::list;
 use super::transaction::Conflict;
 use super::{Refused, Store, StoreError};
 use crate::clock::Time;
@@ -39,7 +40,7 @@ impl Entity for ApiKey {
 
     fn indexes(&self) -> Indexes {
         let position = format!("{}#{}", self.created_at, self.key_id);
-        Indexes { list: Some(("LIST#api_key".into(), position)), ..Indexes::default() }
+        Indexes { list: Some((list::partition(Self::KIND), position)), ..Indexes::default() }
     }
 }
 

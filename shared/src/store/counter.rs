@@ -89,12 +89,11 @@ impl Store {
         read_value(answer.attributes()).ok_or_else(|| inconsistent(counter))
     }
 
-    /// The last number drawn from the counter of customer numbers, 0 if none.
-    pub async fn last_number(&self) -> Result<u64, StoreError> {
-        let key = Key::number_counter();
-        let request = self.client().get_item().table_name(self.table()).set_key(Some(key.attributes()));
+    /// The last number drawn from `counter`, 0 if none.
+    pub async fn last_drawn(&self, counter: &Key) -> Result<u64, StoreError> {
+        let request = self.client().get_item().table_name(self.table()).set_key(Some(counter.attributes()));
         let answer = request.consistent_read(true).send().await.map_err(StoreError::of)?;
-        Ok(read_value(answer.item()).unwrap_or(0))
+        answer.item().map_or(Ok(0), |item| read_value(Some(item)).ok_or_else(|| inconsistent(counter)))
     }
 
     /// Moves `counter` forward so that the next draw gives `last + 1`. Answers `false`, and leaves
@@ -112,7 +111,11 @@ impl Store {
             .expression_attribute_values(":kind", AttributeValue::S("counter".into()));
         match request.send().await {
             Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(aws_sdk_dynamodb::operation::update_item::UpdateItemError::is_conditional_check_failed_exception) => {
+            Err(error)
+                if error.as_service_error().is_some_and(
+                    aws_sdk_dynamodb::operation::update_item::UpdateItemError::is_conditional_check_failed_exception,
+                ) =>
+            {
                 Ok(false)
             }
             Err(error) => Err(StoreError::of(error)),

@@ -157,6 +157,13 @@ impl Key {
         Self::head(format!("APIKEY#{sha256}"))
     }
 
+    /// The key of a raw item.
+    #[must_use]
+    pub fn of(item: &HashMap<String, AttributeValue>) -> Option<Self> {
+        let text = |name: &str| item.get(name)?.as_s().ok().cloned();
+        Some(Self { pk: text("pk")?, sk: text("sk")? })
+    }
+
     /// The key as `DynamoDB` attributes.
     #[must_use]
     pub fn attributes(&self) -> HashMap<String, AttributeValue> {

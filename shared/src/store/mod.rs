@@ -10,6 +10,7 @@ pub mod connect;
 pub mod counter;
 pub mod item;
 pub mod key;
+pub mod list;
 pub mod marker;
 pub mod members;
 pub mod phone;
@@ -23,13 +24,15 @@ pub mod work;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use thiserror::Error;
 
 use item::{Entity, Item, from_item};
 use key::Key;
 use retry::Backoff;
+
+use crate::sdk::describe;
 pub use transaction::{Conflict, Refused, Transaction};
 
 /// `BatchGetItem` takes no more keys at once.
@@ -62,7 +65,7 @@ impl StoreError {
         SdkError<E, R>: std::error::Error,
     {
         let passing = error.as_service_error().is_none_or(Self::is_passing_code);
-        let text = DisplayErrorContext(&error).to_string();
+        let text = describe(&error);
         if passing { Self::Unavailable(text) } else { Self::Request(text) }
     }
 
@@ -162,9 +165,16 @@ pub struct Batch {
 impl Batch {
     fn add(&mut self, items: impl Iterator<Item = Item>) {
         for item in items {
-            let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
-            self.items.insert(Key { pk: text("pk"), sk: text("sk") }, item);
+            if let Some(key) = Key::of(&item) {
+                self.items.insert(key, item);
+            }
         }
+    }
+
+    /// Whether there is an item of `key`.
+    #[must_use]
+    pub fn has(&self, key: &Key) -> bool {
+        self.items.contains_key(key)
     }
 
     /// The item of `key`, if it was found.

@@ -10,8 +10,8 @@ use super::item::{Entity, Indexes};
 use super::key::Key;
 use super::members::{EmailMembers, MemberLists};
 use super::transaction::{Conflict, Transaction};
-use super::work;
 use super::{Store, StoreError};
+use super::{list, work};
 use crate::contact::{EmailAddress, Phone};
 use crate::domain::customer::Customer;
 use crate::domain::message::{Message, MessageState};
@@ -56,7 +56,7 @@ impl Entity for Customer {
         let name =
             self.contact.name.as_ref().map(|name| format!("{}#{}", name.as_str().to_lowercase(), self.internal_id));
         Indexes {
-            list: Some(("LIST#customer".into(), position)),
+            list: Some((list::partition(Self::KIND), position)),
             work: work::review_entry(self.review, self.created_at, &self.key()),
             name: name.map(|name| ("NAME".into(), name)),
         }
@@ -73,7 +73,7 @@ impl Entity for User {
     fn indexes(&self) -> Indexes {
         let position = format!("{}#{}", self.created_at, self.user_id);
         Indexes {
-            list: Some(("LIST#user".into(), position)),
+            list: Some((list::partition(Self::KIND), position)),
             work: work::review_entry(self.review, self.created_at, &self.key()),
             name: None,
         }

@@ -28,7 +28,13 @@ pub async fn create(client: &Client, table: &str) -> Result<bool, StoreError> {
         .stream_specification(stream.build().map_err(built)?);
     match request.send().await {
         Ok(_) => {}
-        Err(error) if error.as_service_error().is_some_and(aws_sdk_dynamodb::operation::create_table::CreateTableError::is_resource_in_use_exception) => return Ok(false),
+        Err(error)
+            if error.as_service_error().is_some_and(
+                aws_sdk_dynamodb::operation::create_table::CreateTableError::is_resource_in_use_exception,
+            ) =>
+        {
+            return Ok(false);
+        }
         Err(error) => return Err(StoreError::of(error)),
     }
     wait_until_active(client, table).await?;

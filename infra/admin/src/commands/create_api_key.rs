@@ -1,0 +1,78 @@
+//! `create-api-key`: what a caller's system signs in with. Its text is printed once.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use shared::store::Store;
+use shared::store::api_key::ApiKey;
+
+use crate::context::Context;
+use crate::error::AdminError;
+use crate::output::{note, result};
+
+/// The most characters of a label.
+const MAX_LABEL_CHARS: usize = 100;
+
+/// Keys read at once.
+const PAGE: i32 = 100;
+
+/// Which key.
+#[derive(Args, Debug)]
+pub(crate) struct Opts {
+    /// What the key is for; one living key has it
+    #[arg(long, visible_alias = "name", value_parser = label, default_value = "default")]
+    label: String,
+}
+
+/// Creates the key, unless a living one has its label.
+pub(crate) async fn run(context: &Context, opts: Opts) -> Result<ExitCode, AdminError> {
+    let (store, label) = (&context.app.store, opts.label.as_str());
+    if let Some(key) = find_living(store, label).await? {
+        result(format_args!("already there: the API key `{label}` (key_id {})", key.key_id))?;
+        note(format_args!("Its text cannot be shown again; for another key, choose another label."));
+    } else if context.dry_run {
+        result(format_args!("would create the API key `{label}`"))?;
+    } else {
+        let (key, text) = store.create_api_key(label, context.app.clock.now()).await?;
+        result(format_args!("created the API key `{label}` (key_id {})", key.key_id))?;
+        result(format_args!("api_key: {}", text.expose()))?;
+        note(format_args!("The key is shown this once; at rest there is only its hash."));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The living key with the label `label`.
+async fn find_living(store: &Store, label: &str) -> Result<Option<ApiKey>, AdminError> {
+    let mut start = None;
+    loop {
+        let (keys, next) = store.list::<ApiKey>(start, PAGE).await?;
+        if let Some(found) = keys.into_iter().find(|key| key.revoked_at.is_none() && key.label == label) {
+            return Ok(Some(found));
+        }
+        start = next;
+        if start.is_none() {
+            return Ok(None);
+        }
+    }
+}
+
+fn label(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > MAX_LABEL_CHARS || text.chars().any(char::is_control) {
+        return Err(format!("must be 1 to {MAX_LABEL_CHARS} characters on one line"));
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_a_short_line() {
+        assert_eq!(label(" ci ").as_deref(), Ok("ci"));
+        for bad in ["", "  ", "a\nb", &"x".repeat(101)] {
+            assert!(label(bad).is_err(), "{bad:?}");
+        }
+    }
+}

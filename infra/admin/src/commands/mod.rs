@@ -1,0 +1,8 @@
+//! The commands: one file each, with its `Opts` and its `run`.
+
+pub(crate) mod backfill;
+pub(crate) mod create_admin;
+pub(crate) mod create_api_key;
+pub(crate) mod create_table;
+pub(crate) mod create_user;
+pub(crate) mod init_counter;

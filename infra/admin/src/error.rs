@@ -1,0 +1,94 @@
+//! Why a command did not do what it was asked.
+
+use std::io;
+
+use shared::config::ConfigError;
+use shared::ids::UserId;
+use shared::password::HashError;
+use shared::store::{Conflict, StoreError};
+use thiserror::Error;
+
+/// A command was refused or failed. The text is for the operator, and says what to do next.
+#[derive(Debug, Error)]
+pub(crate) enum AdminError {
+    /// A variable of the environment is malformed.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Nobody says who asks.
+    #[error(
+        "there are no AWS credentials: set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` \
+         (for a profile or SSO: `eval \"$(aws configure export-credentials --format env)\"`), \
+         or name a local DynamoDB with `--endpoint`"
+    )]
+    NoCredentials,
+    /// Nobody says where the table is.
+    #[error("there is no AWS region: set `AWS_REGION`, or name a DynamoDB with `--endpoint`")]
+    NoRegion,
+    /// The table failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A request failed that the store does not make.
+    #[error("the request to DynamoDB failed: {0}")]
+    Aws(String),
+    /// The password could not be hashed.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// Standard output is closed.
+    #[error("the result could not be written: {0}")]
+    Output(#[source] io::Error),
+    /// Standard input holds no text.
+    #[error("the password could not be read from standard input: {0}")]
+    Input(#[source] io::Error),
+    /// The password is too short or too long.
+    #[error("the password {0}")]
+    Password(String),
+    /// The phone number is none.
+    #[error("`--phone` {0}")]
+    Phone(String),
+    /// A customer is more than a login.
+    #[error(
+        "the login of a customer comes with the customer: create both with `POST /v1/customers`, signed in as an \
+         admin or with an API key"
+    )]
+    CustomerRole,
+    /// The e-mail address is the login of somebody else.
+    #[error("`{email}` is the login of a user with the role `{role}` (user_id {user_id}); choose another address")]
+    OtherRole {
+        /// The address.
+        email: String,
+        /// What its holder is.
+        role: &'static str,
+        /// Its holder.
+        user_id: UserId,
+    },
+    /// Somebody else was writing the same.
+    #[error("the write met `{0:?}`, and nothing was changed; run the command again")]
+    Conflict(Conflict),
+    /// The counter would issue a number twice.
+    #[error(
+        "the counter stands at {present}, and {next} would be next: going back to {last} could issue a number twice; \
+         give {present} or more"
+    )]
+    CounterBelow {
+        /// What was asked for.
+        last: u64,
+        /// Where it stands.
+        present: u64,
+        /// What it gives next.
+        next: String,
+    },
+    /// `DynamoDB` takes longer than anybody waits.
+    #[error("the table `{0}` is still being created; run the command again later")]
+    TableNotActive(String),
+    /// The backfill stopped before it was through.
+    #[error("the backfill stopped: {0}; what it did is stored, and running it again continues")]
+    Backfill(String),
+}
+
+impl AdminError {
+    /// The failure of a request made here and not by the store, with its causes.
+    pub(crate) fn aws(error: &(impl std::error::Error + 'static)) -> Self {
+        let causes = std::iter::successors(error.source(), |cause| cause.source());
+        Self::Aws(causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}")))
+    }
+}

@@ -1,0 +1,95 @@
+//! What a new password must be, after NIST SP 800-63B-4 (3.1.1.2) and OWASP ASVS 5 (6.2): long,
+//! not common, not about its owner. No composition rules, and used exactly as received.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use crate::contact::EmailAddress;
+use crate::password::MAX_PASSWORD_BYTES;
+use crate::secret::Secret;
+use crate::text::Name;
+
+/// The 20 000 most common passwords (Royce Williams' list, as Django distributes it, BSD-3),
+/// lower-case and sorted.
+static COMMON: LazyLock<BTreeSet<&str>> = LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
+
+/// Checks a new password for the owner of `email` and `name`; the error is the message for the
+/// caller.
+pub fn check(password: &Secret, min_chars: usize, email: &EmailAddress, name: Option<&Name>) -> Result<(), String> {
+    let text = password.expose();
+    if text.chars().count() < min_chars {
+        return Err(format!("must have at least {min_chars} characters"));
+    }
+    if text.len() > MAX_PASSWORD_BYTES {
+        return Err(format!("must be at most {MAX_PASSWORD_BYTES} bytes"));
+    }
+    let folded = text.to_lowercase();
+    let local_part = email.as_str().split('@').next().unwrap_or_default();
+    let own = [Some(email.as_str()), Some(local_part), name.map(Name::as_str)];
+    if own.into_iter().flatten().any(|own| own.to_lowercase() == folded) {
+        return Err("cannot be your own e-mail address or name".into());
+    }
+    if is_common(&folded) {
+        return Err("is too common: choose one that nobody else would".into());
+    }
+    Ok(())
+}
+
+/// A common password, one repeated, or one character repeated.
+fn is_common(folded: &str) -> bool {
+    if COMMON.contains(folded) {
+        return true;
+    }
+    let unit = smallest_unit(folded);
+    unit.chars().count() == 1 || (unit.len() < folded.len() && COMMON.contains(unit))
+}
+
+/// The shortest text that `text` is a repetition of; itself, if it is none.
+fn smallest_unit(text: &str) -> &str {
+    let bytes = text.as_bytes();
+    let period = (1..bytes.len())
+        .filter(|period| bytes.len().is_multiple_of(*period) && text.is_char_boundary(*period))
+        .find(|period| bytes.iter().zip(&bytes[*period..]).all(|(a, b)| a == b));
+    &text[..period.unwrap_or(bytes.len())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(password: &str) -> Result<(), String> {
+        let email = EmailAddress::parse("a.very.long.local.part@x.io").unwrap();
+        let name = Name::parse("Ana María de los Ángeles").unwrap();
+        check(&Secret::new(password), 15, &email, Some(&name))
+    }
+
+    #[test]
+    fn length_counts_in_code_points_and_is_bounded_in_bytes() {
+        assert!(verdict("fourteen chars").is_err());
+        assert!(verdict("fifteen chars !").is_ok());
+        assert!(verdict("ünïcödé cöünts!").is_ok());
+        assert!(verdict(&"x y".repeat(342)).is_err());
+    }
+
+    #[test]
+    fn the_common_and_the_repeated_are_refused() {
+        for bad in ["123456789123456", "PASSWORDpassword", "aaaaaaaaaaaaaaa", "qwertyqwertyqwerty", "üüüüüüüüüüüüüüü"]
+        {
+            assert!(verdict(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_owners_own_details_are_refused_as_the_whole_only() {
+        for own in ["A.very.long.local.part", "a.very.long.local.part@x.io", "ana maría de los ángeles"] {
+            assert!(verdict(own).is_err(), "{own}");
+        }
+        assert!(verdict("ana maría de los ángeles 7").is_ok());
+    }
+
+    #[test]
+    fn spaces_and_symbols_are_used_as_they_are() {
+        assert!(verdict(" leading and trailing ").is_ok());
+        assert!(verdict("no upper, no digit, no rule").is_ok());
+    }
+}

@@ -1,0 +1,119 @@
+//! The invariants of the architecture, held as tests.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use functions::routes::ALL;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                folders.push(entry);
+            } else if entry.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&entry).unwrap();
+                found.push((entry, text));
+            }
+        }
+    }
+    found
+}
+
+fn assert_absent(folder: &str, words: &[&str], rule: &str) {
+    for (path, text) in sources(folder) {
+        for word in words {
+            assert!(!text.contains(word), "{} mentions `{word}`: {rule}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_rules_do_no_io() {
+    let words = ["aws_sdk", "axum", "tokio", "async fn", "crate::store", "crate::http", "crate::app", "std::env"];
+    assert_absent("shared/src/domain", &words, "domain/ is pure");
+}
+
+#[test]
+fn the_store_knows_no_http_and_no_app() {
+    assert_absent(
+        "shared/src/store",
+        &["crate::http", "crate::app", "axum"],
+        "store/ knows only the table and the rules",
+    );
+}
+
+#[test]
+fn expressions_are_spelled_in_the_store_alone() {
+    for folder in ["functions/src", "infra"] {
+        assert_absent(folder, &["condition_expression", "update_expression"], "expressions belong in store/");
+    }
+}
+
+#[test]
+fn the_environment_is_read_in_one_place() {
+    for (path, text) in sources("shared/src").into_iter().chain(sources("functions/src")) {
+        let allowed = path.ends_with("functions/src/serve.rs");
+        assert!(allowed || !text.contains("env::var"), "{} reads the environment", path.display());
+    }
+}
+
+#[test]
+fn no_file_outgrows_the_head() {
+    for folder in ["shared/src", "functions/src", "infra", "tests"] {
+        for (path, text) in sources(folder) {
+            assert!(text.lines().count() <= 450, "{} has {} lines", path.display(), text.lines().count());
+        }
+    }
+}
+
+#[test]
+fn every_function_has_its_binary_and_its_place_in_the_template() {
+    let template = fs::read_to_string(root().join("template.yaml")).unwrap();
+    let names: BTreeSet<_> = ALL.iter().map(|function| function.name.to_owned()).collect();
+    let binaries: BTreeSet<_> = fs::read_dir(root().join("functions/src/bin"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(names, binaries);
+    for function in ALL {
+        assert!(template.contains(&format!("Binary: {}}}", function.name)), "{} is not deployed", function.name);
+        for route in function.routes {
+            let quoted = format!("Path: '{}'}}", route.path);
+            let routed = template.contains(&format!("Path: {}}}", route.path)) || template.contains(&quoted);
+            assert!(routed, "{} is not routed", route.path);
+        }
+    }
+}
+
+#[test]
+fn every_route_is_in_the_openapi_document_and_no_other() {
+    let document = serde_json::to_value(functions::openapi::document()).unwrap();
+    let mut documented = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        documented.extend(methods.as_object().unwrap().keys().map(|method| (method.to_uppercase(), path.clone())));
+    }
+    let routed: BTreeSet<_> = ALL
+        .iter()
+        .flat_map(|function| function.routes)
+        .map(|route| (route.method.to_owned(), route.path.to_owned()))
+        .collect();
+    assert_eq!(documented, routed);
+}
+
+#[test]
+fn the_committed_openapi_document_is_the_one_that_is_served() {
+    let path = root().join("docs/openapi.json");
+    let current = format!("{}\n", functions::openapi::document().to_pretty_json().unwrap());
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &current).unwrap();
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == current, "docs/openapi.json is stale: UPDATE=1 cargo test -p api-tests openapi");
+}

@@ -1,0 +1,205 @@
+//! The raw table, read as a whole, and every invariant that must hold in it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::Value;
+
+/// Everything in the table.
+pub struct World {
+    /// The items, by `pk` and `sk`.
+    pub items: BTreeMap<(String, String), Value>,
+}
+
+impl World {
+    /// Reads the whole of `table`.
+    pub async fn read(client: &Client, table: &str) -> Self {
+        let mut items = BTreeMap::new();
+        let mut start: Option<HashMap<String, AttributeValue>> = None;
+        loop {
+            let page = client.scan().table_name(table).consistent_read(true).set_exclusive_start_key(start);
+            let page = page.send().await.unwrap();
+            for item in page.items() {
+                let item: Value = serde_dynamo::from_item(item.clone()).unwrap();
+                items.insert((text(&item, "pk").to_owned(), text(&item, "sk").to_owned()), item);
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Self { items };
+            }
+        }
+    }
+
+    /// The items of a kind.
+    pub fn of(&self, kind: &str) -> Vec<&Value> {
+        self.items.values().filter(|item| item["kind"] == kind).collect()
+    }
+
+    /// The item at `pk`, alone or at the head of its partition.
+    pub fn at(&self, pk: &str) -> Option<&Value> {
+        self.items.get(&(pk.to_owned(), "#".to_owned()))
+    }
+
+    /// Messages of a kind in the outbox, in any state.
+    pub fn messages(&self, kind: &str) -> Vec<&Value> {
+        self.of("outbox").into_iter().filter(|message| message["message_kind"] == kind).collect()
+    }
+
+    /// Checks every invariant.
+    #[track_caller]
+    pub fn assert_straight(&self) {
+        let broken = self.broken();
+        assert!(broken.is_empty(), "the table is not straight:\n{}", broken.join("\n"));
+    }
+
+    /// Every invariant that does not hold, in words.
+    pub fn broken(&self) -> Vec<String> {
+        let mut broken = Vec::new();
+        self.check_customers(&mut broken);
+        self.check_users(&mut broken);
+        self.check_guards(&mut broken);
+        self.check_members(&mut broken);
+        self.check_messages(&mut broken);
+        broken
+    }
+
+    fn check_customers(&self, broken: &mut Vec<String>) {
+        let mut references = BTreeSet::new();
+        for customer in self.of("customer") {
+            let id = text(customer, "internal_id");
+            let crn = text(customer, "customer_reference");
+            if crn.is_empty() || !references.insert(crn) {
+                broken.push(format!("customer {id} has no reference of its own: `{crn}`"));
+            }
+            if self.owner(&format!("CRN#{crn}")) != Some(id) {
+                broken.push(format!("the guard of {crn} does not name customer {id}"));
+            }
+            let unpaid = ["pending_payment", "payment_failed"].contains(&text(customer, "status"));
+            let lead = customer["origin"] == "intake" && unpaid;
+            match customer["user_id"].as_str() {
+                None if lead => {}
+                None => broken.push(format!("customer {id} has no login")),
+                Some(_) if lead => broken.push(format!("lead {id} has a login")),
+                Some(user) => self.check_link(customer, user, broken),
+            }
+        }
+    }
+
+    fn check_link(&self, customer: &Value, user_id: &str, broken: &mut Vec<String>) {
+        let id = text(customer, "internal_id");
+        let Some(user) = self.at(&format!("USER#{user_id}")) else {
+            broken.push(format!("customer {id} points to no user"));
+            return;
+        };
+        if text(user, "customer_v2_id") != id {
+            broken.push(format!("customer {id} points to user {user_id}, which does not point back"));
+        }
+        if customer["customer_number"] != user["customer_number"] {
+            broken.push(format!("customer {id} and its user disagree about the number"));
+        }
+        if text(customer, "status") == "inactive" && user["enabled"] == true {
+            broken.push(format!("customer {id} is inactive and its login is not"));
+        }
+    }
+
+    fn check_users(&self, broken: &mut Vec<String>) {
+        let mut numbers = BTreeSet::new();
+        for user in self.of("user") {
+            let (id, number) = (text(user, "user_id"), text(user, "customer_number"));
+            if self.owner(&format!("EMAIL#{}", text(user, "email"))) != Some(id) {
+                broken.push(format!("the guard of user {id}'s e-mail does not name them"));
+            }
+            if user["role"] != "customer" {
+                continue;
+            }
+            if number.is_empty() || !numbers.insert(number) {
+                broken.push(format!("user {id} has no number of their own: `{number}`"));
+            }
+            if self.owner(&format!("NUMBER#{number}")) != Some(id) {
+                broken.push(format!("the guard of {number} does not name user {id}"));
+            }
+            let customer = self.at(&format!("CUSTOMER#{}", text(user, "customer_v2_id")));
+            if customer.is_none_or(|customer| text(customer, "user_id") != id) {
+                broken.push(format!("user {id} has no customer that points back"));
+            }
+        }
+    }
+
+    /// A guard of something that can be taken back must name somebody who has it.
+    fn check_guards(&self, broken: &mut Vec<String>) {
+        for guard in self.of("guard") {
+            let (pk, owner) = (text(guard, "pk"), text(guard, "owner"));
+            let (kind, value) = pk.split_once('#').unwrap();
+            let (head, field) = match kind {
+                "EMAIL" => ("USER", "email"),
+                "CUSTOMER_ID" => ("CUSTOMER", "id"),
+                _ => continue,
+            };
+            let holder = self.at(&format!("{head}#{owner}"));
+            if holder.is_none_or(|holder| text(holder, field) != value) {
+                broken.push(format!("the guard {kind} of {owner} guards nothing"));
+            }
+        }
+        for customer in self.of("customer") {
+            let (id, own) = (text(customer, "internal_id"), text(customer, "id"));
+            if !own.is_empty() && self.owner(&format!("CUSTOMER_ID#{own}")) != Some(id) {
+                broken.push(format!("the guard of the id `{own}` does not name customer {id}"));
+            }
+            let stripe = text(customer, "stripe_id");
+            if !stripe.is_empty() && self.owner(&format!("STRIPE_CUSTOMER#{stripe}")) != Some(id) {
+                broken.push(format!("the pointer of `{stripe}` does not name customer {id}"));
+            }
+        }
+    }
+
+    fn check_members(&self, broken: &mut Vec<String>) {
+        let mut listed = BTreeSet::new();
+        for list in self.of("email_members") {
+            for member in list["members"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                listed.insert((text(list, "email").to_owned(), member.to_owned()));
+            }
+        }
+        let held = |field: &str| -> BTreeSet<(String, String)> {
+            let customers = self.of("customer").into_iter().filter(|customer| customer[field].is_string());
+            customers.map(|c| (text(c, field).to_owned(), text(c, "internal_id").to_owned())).collect()
+        };
+        if listed != held("email") {
+            broken.push("the lists of e-mail addresses and the customers disagree".into());
+        }
+        let phones: BTreeSet<_> = self.items.keys().filter(|(pk, _)| pk.starts_with("PHONE#")).cloned().collect();
+        let mut wanted = BTreeSet::new();
+        for (kind, field) in [("customer", "internal_id"), ("user", "user_id")] {
+            for item in self.of(kind).into_iter().filter(|item| item["phone"].is_string()) {
+                let pk = format!("PHONE#{}", text(item, "phone"));
+                wanted.insert((pk, format!("{}#{}", kind.to_uppercase(), text(item, field))));
+            }
+        }
+        if phones != wanted {
+            broken.push(format!("the members of phone numbers and their holders disagree: {phones:?} {wanted:?}"));
+        }
+    }
+
+    /// Nobody is invited twice for one credential epoch.
+    fn check_messages(&self, broken: &mut Vec<String>) {
+        let mut invited = BTreeSet::new();
+        for message in self.messages("invitation") {
+            let whom = (text(message, "user_id"), message["epoch"].as_u64());
+            if !invited.insert(whom) {
+                broken.push(format!("user {} was invited twice", whom.0));
+            }
+            if self.at(&format!("USER#{}", whom.0)).is_none() {
+                broken.push(format!("an invitation is for user {}, who does not exist", whom.0));
+            }
+        }
+    }
+
+    fn owner(&self, pk: &str) -> Option<&str> {
+        self.at(pk).map(|guard| text(guard, "owner"))
+    }
+}
+
+/// A string of an item; empty if it is none.
+pub fn text<'a>(item: &'a Value, name: &str) -> &'a str {
+    item[name].as_str().unwrap_or_default()
+}
