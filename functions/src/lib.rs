@@ -10,6 +10,7 @@
 //! 5. `template.yaml`: the function, its route and its policy.
 //! 6. `tests/api/<name>.rs`: its stories. The tidy tests fail until all of this is there.
 
+mod account;
 pub mod endpoints;
 pub mod jobs;
 pub mod openapi;

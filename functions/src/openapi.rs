@@ -3,7 +3,10 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::endpoints::{create_customer, get_customer, intake_submit, login, me, stripe_webhook};
+use crate::endpoints::{
+    change_password, create_customer, forgot_password, get_customer, intake_submit, login, logout, me, register,
+    reset_password, stripe_webhook, update_me,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -17,6 +20,12 @@ use crate::endpoints::{create_customer, get_customer, intake_submit, login, me, 
         stripe_webhook::handle,
         login::handle,
         me::handle,
+        register::handle,
+        forgot_password::handle,
+        reset_password::handle,
+        change_password::handle,
+        logout::handle,
+        update_me::handle,
         create_customer::handle,
         get_customer::handle,
     ),

@@ -4,11 +4,14 @@
 //! `OpenAPI` document and the tests walk [`ALL`].
 
 use axum::Router;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, patch, post};
 use shared::app::App;
 use shared::config::Need;
 
-use crate::endpoints::{create_customer, get_customer, intake_submit, login, me, stripe_webhook};
+use crate::endpoints::{
+    change_password, create_customer, forgot_password, get_customer, intake_submit, login, logout, me, register,
+    reset_password, stripe_webhook, update_me,
+};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +93,78 @@ pub const ME: Function = Function {
     }],
 };
 
+/// `POST /auth/register`.
+pub const REGISTER: Function = Function {
+    name: "register",
+    needs: &[Need::JwtKeys],
+    routes: &[Route {
+        method: "POST",
+        path: "/auth/register",
+        access: Access::Public,
+        handler: || post(register::handle),
+    }],
+};
+
+/// `POST /auth/forgot-password`.
+pub const FORGOT_PASSWORD: Function = Function {
+    name: "forgot-password",
+    needs: &[Need::JwtKeys],
+    routes: &[Route {
+        method: "POST",
+        path: "/auth/forgot-password",
+        access: Access::Public,
+        handler: || post(forgot_password::handle),
+    }],
+};
+
+/// `POST /auth/reset-password`.
+pub const RESET_PASSWORD: Function = Function {
+    name: "reset-password",
+    needs: &[Need::JwtKeys],
+    routes: &[Route {
+        method: "POST",
+        path: "/auth/reset-password",
+        access: Access::Public,
+        handler: || post(reset_password::handle),
+    }],
+};
+
+/// `POST /auth/change-password`.
+pub const CHANGE_PASSWORD: Function = Function {
+    name: "change-password",
+    needs: &[Need::JwtKeys],
+    routes: &[Route {
+        method: "POST",
+        path: "/auth/change-password",
+        access: Access::SignedIn { temporary: true },
+        handler: || post(change_password::handle),
+    }],
+};
+
+/// `POST /auth/logout`.
+pub const LOGOUT: Function = Function {
+    name: "logout",
+    needs: &[Need::JwtKeys],
+    routes: &[Route {
+        method: "POST",
+        path: "/auth/logout",
+        access: Access::SignedIn { temporary: true },
+        handler: || post(logout::handle),
+    }],
+};
+
+/// `PATCH /auth/me`.
+pub const UPDATE_ME: Function = Function {
+    name: "update-me",
+    needs: &[Need::JwtKeys],
+    routes: &[Route {
+        method: "PATCH",
+        path: "/auth/me",
+        access: Access::SignedIn { temporary: false },
+        handler: || patch(update_me::handle),
+    }],
+};
+
 /// `POST /v1/customers` and its two older names.
 pub const CREATE_CUSTOMER: Function = Function {
     name: "create-customer",
@@ -136,8 +211,22 @@ pub const NOTIFY: Function =
     Function { name: "notify", needs: &[Need::JwtKeys, Need::PublicBaseUrl, Need::MailFrom], routes: &[] };
 
 /// Every function.
-pub const ALL: &[&Function] =
-    &[&INTAKE_SUBMIT, &STRIPE_WEBHOOK, &LOGIN, &ME, &CREATE_CUSTOMER, &GET_CUSTOMER, &BACKFILL, &NOTIFY];
+pub const ALL: &[&Function] = &[
+    &INTAKE_SUBMIT,
+    &STRIPE_WEBHOOK,
+    &LOGIN,
+    &ME,
+    &REGISTER,
+    &FORGOT_PASSWORD,
+    &RESET_PASSWORD,
+    &CHANGE_PASSWORD,
+    &LOGOUT,
+    &UPDATE_ME,
+    &CREATE_CUSTOMER,
+    &GET_CUSTOMER,
+    &BACKFILL,
+    &NOTIFY,
+];
 
 /// The routes of `functions`.
 pub fn router(functions: &[&Function]) -> Router<App> {

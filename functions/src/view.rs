@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use shared::app::App;
 use shared::clock::Time;
 use shared::contact::{EmailAddress, Phone};
 use shared::domain::customer::{Customer, Metadata, Status};
@@ -88,10 +89,10 @@ impl From<Customer> for CustomerView {
     }
 }
 
-/// A user, as they see themselves.
+/// An account.
 #[derive(Serialize, ToSchema)]
-#[schema(as = User)]
-pub struct UserView {
+#[schema(as = Account)]
+pub struct AccountView {
     /// Their id.
     #[serde(rename = "_id")]
     pub id: UserId,
@@ -110,14 +111,28 @@ pub struct UserView {
     pub customer_number: Option<CustomerNumber>,
     /// Their customer record.
     pub customer_v2_id: Option<CustomerId>,
+}
+
+/// A user, as they see themselves.
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
+pub struct UserView {
+    /// The account.
+    #[serde(flatten)]
+    pub account: AccountView,
     /// Whether they must choose a password before anything else.
     pub must_change_password: bool,
 }
 
 impl From<User> for UserView {
     fn from(user: User) -> Self {
+        Self { must_change_password: user.must_change_password(), account: user.into() }
+    }
+}
+
+impl From<User> for AccountView {
+    fn from(user: User) -> Self {
         Self {
-            must_change_password: user.must_change_password(),
             id: user.user_id,
             user_id: user.user_id,
             name: user.name,
@@ -136,10 +151,45 @@ pub struct SessionView {
     /// Who signed in.
     #[serde(flatten)]
     pub user: UserView,
+    /// Their session.
+    #[serde(flatten)]
+    pub session: TokenView,
+}
+
+/// A new account and its first session.
+#[derive(Serialize, ToSchema)]
+pub struct RegisteredView {
+    /// Who registered.
+    #[serde(flatten)]
+    pub account: AccountView,
+    /// Their session.
+    #[serde(flatten)]
+    pub session: TokenView,
+}
+
+/// A session.
+#[derive(Serialize, ToSchema)]
+pub struct TokenView {
     /// The session (JWT).
     pub token: String,
     /// Always `Bearer`.
     pub token_type: &'static str,
     /// How long it lasts, in seconds.
     pub expires_in: i64,
+}
+
+impl TokenView {
+    /// A session of `user` that begins at `now`.
+    #[must_use]
+    pub fn sign(app: &App, user: &User, now: Time) -> Self {
+        let expires_in = app.settings.jwt_ttl_seconds;
+        Self { token: app.keys.sign_session(user, now, expires_in), token_type: "Bearer", expires_in }
+    }
+}
+
+/// Something in words.
+#[derive(Serialize, ToSchema)]
+pub struct MessageView {
+    /// The words.
+    pub message: &'static str,
 }

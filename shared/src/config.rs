@@ -22,7 +22,7 @@ pub enum Need {
     MailFrom,
 }
 
-/// The rules of one deployment. [`Default`] is what API.md gives for an empty environment.
+/// The rules of one deployment. [`Default`] is what an empty environment means.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// What a reference begins with.

@@ -66,14 +66,13 @@ impl Phone {
     /// Checks the form, not whether the number is in service; docs/decisions/0004 says why.
     pub fn parse(text: &str, country: Country) -> Result<Self, String> {
         let invalid = || "must be a valid phone number".to_owned();
-        let text = text.trim();
-        let (international, rest) = match text.strip_prefix('+') {
-            Some(rest) => (true, rest),
-            None => (false, text),
+        let dash = |c: char| matches!(c, '\u{2010}'..='\u{2015}');
+        let separator = |c: char| c.is_whitespace() || dash(c) || (c != '+' && c.is_ascii_punctuation());
+        let kept: String = text.chars().filter(|c| !separator(*c)).collect();
+        let (international, digits) = match kept.strip_prefix('+') {
+            Some(rest) => (true, rest.to_owned()),
+            None => (false, kept),
         };
-        let separator =
-            |c: char| c.is_whitespace() || matches!(c, '-' | '.' | '(' | ')' | '/' | '\u{2010}'..='\u{2015}');
-        let digits: String = rest.chars().filter(|c| !separator(*c)).collect();
         if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return Err(invalid());
         }
@@ -121,7 +120,9 @@ impl Country {
             Some(rest) if !self.trunk_prefix.is_empty() && digits.len() > min => rest,
             _ => digits,
         };
-        (min..=max).contains(&national.len()).then(|| format!("{}{national}", self.calling_code))
+        let trunk_left = !self.trunk_prefix.is_empty() && national.starts_with(self.trunk_prefix);
+        let well_formed = (min..=max).contains(&national.len()) && !trunk_left;
+        well_formed.then(|| format!("{}{national}", self.calling_code))
     }
 }
 
@@ -217,7 +218,15 @@ mod tests {
 
     #[test]
     fn a_national_number_gets_the_default_country() {
-        for same in ["9876543210", "98765 43210", "09876543210", "(98765)-43210", "+91 98765 43210"] {
+        for same in [
+            "9876543210",
+            "98765 43210",
+            "09876543210",
+            "(98765)-43210",
+            "98765_43210",
+            "+91 98765 43210",
+            "(+91) 98765/43210",
+        ] {
             assert_eq!(phone(same).as_deref(), Some("+919876543210"), "{same}");
         }
         assert_eq!(phone("+1 (555) 010-9999").as_deref(), Some("+15550109999"));
@@ -225,9 +234,20 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for bad in
-            ["", "+", "abc", "12345", "987654321O", "+0123456789", "+1234567890123456", "98765432101234", "٩٨٧٦٥٤٣٢١٠"]
-        {
+        for bad in [
+            "",
+            "+",
+            "abc",
+            "12345",
+            "987654321O",
+            "+0123456789",
+            "+1234567890123456",
+            "98765432101234",
+            "0987654321",
+            "98+76543210",
+            "++919876543210",
+            "٩٨٧٦٥٤٣٢١٠",
+        ] {
             assert_eq!(phone(bad), None, "{bad}");
         }
     }

@@ -89,6 +89,13 @@ impl CustomerNumber {
         (digits(n) && !n.starts_with('0')).then(|| Self(text.to_owned()))
     }
 
+    /// Reads a number whose prefix may be written in any case.
+    #[must_use]
+    pub fn parse_in_any_case(text: &str, prefix: &str) -> Option<Self> {
+        let (written, n) = text.split_at_checked(prefix.len())?;
+        if written.eq_ignore_ascii_case(prefix) { Self::parse(&format!("{prefix}{n}"), prefix) } else { None }
+    }
+
     /// The number as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -175,7 +182,10 @@ impl Identifier {
     /// Tells by its form what `text` is; `None` when no customer could be named so.
     #[must_use]
     pub fn parse(text: &str, settings: &Settings) -> Option<Self> {
-        if let Ok(id) = Uuid::try_parse(text) {
+        // The hyphenated form only: 32 hexadecimal digits in a row may well be a caller's own id.
+        if text.len() == 36
+            && let Ok(id) = Uuid::try_parse(text)
+        {
             return Some(Self::Internal(CustomerId(id)));
         }
         if let Some(crn) = Crn::parse(text, &settings.crn_prefix) {
@@ -231,7 +241,7 @@ mod tests {
         for taken in ["0190a1c2-0000-7000-8000-000000000000", "PLE-CVP-2026-000001", "PL24"] {
             assert_eq!(parse(taken).unwrap_err(), refused, "{taken}");
         }
-        for free in ["PL", "PL0", "PL24x", "PLE-CVP-2026-1", "cust-550e8400"] {
+        for free in ["PL", "PL0", "PL24x", "PLE-CVP-2026-1", "cust-550e8400", "0190a1c2000070008000000000000000"] {
             assert!(parse(free).is_ok(), "{free}");
         }
     }

@@ -53,6 +53,10 @@ pub struct TestApp {
     database: Embedded,
 }
 
+/// The keys of every test: `test-1` has 32 bytes of 1 and signs, `test-2` has 32 bytes of 2.
+pub const JWT_KEYS: &str =
+    "test-1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=,test-2:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+
 /// The name of the table.
 pub const TABLE: &str = "rollcall";
 
@@ -76,7 +80,7 @@ impl TestApp {
         table::create(&raw, TABLE).await.unwrap();
         let clock = ManualClock::at(START);
         let mailbox = Mailbox::in_memory(Clock::Manual(clock.clone()));
-        let (keys, _) = KeyRing::generate();
+        let keys = KeyRing::parse(JWT_KEYS).unwrap();
         let connector = Connector::over_http();
         let app = app(&endpoint, &connector, &settings, &clock, &mailbox, &keys);
         let test = Self { app, connector, clock, mailbox, raw, endpoint, settings, keys, database };

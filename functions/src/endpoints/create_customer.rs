@@ -10,7 +10,7 @@ use shared::clock::Time;
 use shared::contact::{EmailAddress, Phone};
 use shared::domain::customer::{Contact, Customer, Metadata, Status};
 use shared::domain::get_or_create::{Found, New, Plan, Request, plan};
-use shared::domain::onboarding::{Frozen, Linked, Login, link};
+use shared::domain::onboarding::{Frozen, Linked, Login, Terms, link};
 use shared::http::caller::Admin;
 use shared::http::fields::{Fields, FromFields, Opaque};
 use shared::http::idempotency::{Answer, Idempotency, IdempotencyKey, replayed};
@@ -244,6 +244,9 @@ impl Creation {
         lists: &MemberLists,
         drawn: &mut Drawn,
     ) -> Result<Result<Response, Conflict>, ApiError> {
+        if joins_address(&plan) {
+            self.refuse_crowd(lists)?;
+        }
         let mut transaction = self.app.store.transaction();
         let (status, customer) = match plan {
             Plan::Unchanged(customer) if self.key.is_none() => {
@@ -260,7 +263,6 @@ impl Creation {
                 (StatusCode::OK, linked.customer)
             }
             Plan::Create { customer, login } => {
-                self.refuse_crowd(lists)?;
                 let linked = self.onboard(*customer, login, drawn).await?;
                 transaction.save_linked(None, &linked, lists);
                 (StatusCode::CREATED, linked.customer)
@@ -289,7 +291,7 @@ impl Creation {
         drawn.draw(&self.app.store, &self.app.settings, self.now, want).await?;
         let (crn, number) = (drawn.crn.clone(), drawn.number.clone());
         let frozen = Frozen { user_id: self.user_id, crn, number, now: self.now };
-        Ok(link(customer, login, &frozen, true))
+        Ok(link(customer, login, &frozen, Terms::Decided))
     }
 
     fn keep_answer(&self, transaction: &mut Transaction, status: StatusCode, customer: &Customer) {
@@ -301,12 +303,7 @@ impl Creation {
 
     fn answer(&self, status: StatusCode, customer: Customer) -> Response {
         let created = status == StatusCode::CREATED;
-        let reachable = customer.contact.email.is_some() || customer.contact.phone.is_some();
-        let note = if reachable {
-            "A temporary password is on its way to the customer; it works for 7 days and must be changed."
-        } else {
-            "Nobody can be reached: add an e-mail address or phone, then issue credentials."
-        };
+        let note = password_note(&customer);
         let mut customer = CustomerView::from(customer);
         if self.alias {
             customer.id = customer.id.or_else(|| Some(customer.internal_id.to_string()));
@@ -315,5 +312,26 @@ impl Creation {
         let message = created.then_some("Customer created successfully");
         let temp_password_note = created.then_some(note);
         (status, Json(CreateCustomerResponse { customer, customer_id, message, temp_password_note })).into_response()
+    }
+}
+
+/// Whether the customer of a plan is to join the list of an e-mail address.
+fn joins_address(plan: &Plan) -> bool {
+    match plan {
+        Plan::Unchanged(_) => false,
+        Plan::Change { before, after, .. } => before.contact.email != after.contact.email,
+        Plan::Create { customer, .. } => customer.contact.email.is_some(),
+    }
+}
+
+/// What becomes of the password of a customer who was just created.
+fn password_note(customer: &Customer) -> &'static str {
+    let reachable = customer.contact.email.is_some() || customer.contact.phone.is_some();
+    match customer.status {
+        Status::Inactive => "The customer is inactive: nobody is invited, and the login is off.",
+        _ if reachable => {
+            "A new login gets a temporary password by e-mail or SMS; it works for 7 days and must be changed."
+        }
+        _ => "Nobody can be reached: add an e-mail address or phone, then issue credentials.",
     }
 }

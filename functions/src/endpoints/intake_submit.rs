@@ -160,27 +160,38 @@ impl Intake {
     /// Plans on what was read and commits; the inner error is the race that was lost.
     async fn attempt(&self, batch: &Batch, drawn: &mut Drawn) -> Result<Result<Response, Conflict>, ApiError> {
         let list: Option<EmailMembers> = batch.get(&Key::email_members(&self.request.email))?;
-        let holder = match list.as_ref().and_then(|list| list.members.first()) {
-            Some(id) => self.app.store.customer(*id).await?,
-            None => None,
+        let members = match &list {
+            Some(list) => self.app.store.members(list).await?,
+            None => Vec::new(),
         };
+        let holder = intake::holder(members);
         let id = holder.as_ref().map_or(self.new_id, |holder| holder.internal_id);
         let session = self.app.checkout.session_for(id);
         let lists = MemberLists::of(list);
         match intake::plan(self.submission(session.as_ref()), holder, self.new_id, self.now) {
-            Plan::NewLead(mut lead) => {
-                drawn.draw(&self.app.store, &self.app.settings, self.now, Want { crn: true, number: false }).await?;
-                lead.customer_reference.clone_from(&drawn.crn);
+            Plan::NewLead(lead) => {
+                let lead = self.referenced(lead, drawn).await?;
                 self.commit(StatusCode::CREATED, None, lead, &lists, session).await
             }
             Plan::ReturningLead { before, after } => {
-                self.commit(StatusCode::OK, Some(*before), *after, &lists, session).await
+                let after = self.referenced(*after, drawn).await?;
+                self.commit(StatusCode::OK, Some(*before), after, &lists, session).await
             }
             Plan::AlreadyCustomer(customer) => {
                 self.notice(&customer).await?;
                 Err(ApiError::CustomerExists)
             }
         }
+    }
+
+    /// The lead with a reference, drawn unless it has one.
+    async fn referenced(&self, mut lead: Customer, drawn: &mut Drawn) -> Result<Customer, ApiError> {
+        if lead.customer_reference.is_none() {
+            let want = Want { crn: true, number: false };
+            drawn.draw(&self.app.store, &self.app.settings, self.now, want).await?;
+            lead.customer_reference.clone_from(&drawn.crn);
+        }
+        Ok(lead)
     }
 
     fn submission(&self, session: Option<&CheckoutSession>) -> Submission {
@@ -226,7 +237,7 @@ impl Intake {
     async fn notice(&self, customer: &Customer) -> Result<(), ApiError> {
         let message = Message::to_customer(MessageKind::AlreadyCustomer, customer.internal_id, self.now);
         let mut transaction = self.app.store.transaction();
-        let marker = NoticeMarker::new("already_customer", customer.internal_id, self.now);
+        let marker = NoticeMarker::new("already_customer", customer.internal_id.0, self.now);
         transaction.create(&marker, Conflict::HandledBefore).save_message(None, &message);
         match transaction.commit(&self.app.store).await {
             Ok(()) | Err(Refused::Conflict(_)) => Ok(()),

@@ -5,14 +5,15 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use shared::app::App;
 use shared::clock::Time;
-use shared::contact::{EmailAddress, Phone};
 use shared::domain::attempts::Verdict;
 use shared::domain::user::User;
 use shared::http::fields::{Fields, FromFields, Opaque};
 use shared::http::problem::Problem;
 use shared::http::{ApiError, JsonBody};
-use shared::ids::{CustomerNumber, UserId};
+use shared::ids::UserId;
+use shared::password::is_foreign;
 use shared::secret::Secret;
+use shared::store::Refused;
 use shared::store::attempts::AttemptsItem;
 use shared::store::key::Key;
 use shared::store::records::Guard;
@@ -20,7 +21,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Client, address_hash, no_store};
-use crate::view::SessionView;
+use crate::account::LoginName;
+use crate::view::{SessionView, TokenView};
 
 /// Who wants in.
 #[derive(ToSchema)]
@@ -55,68 +57,74 @@ pub async fn handle(
 ) -> Result<Response, ApiError> {
     let now = app.clock.now();
     let LoginRequest { email, password } = body.request;
-    let account = Account::find(&app, &email.0).await?;
-    let address = address_hash(&client, &app);
-    // The attempt is charged before the password is compared: see `domain::attempts`.
-    let charge = app.store.charge_attempt(&account.identifier, account.attempts, &address, now);
+    let login = LoginName::read(&app, &email.0).await?;
+    let account = Account::find(&app, &login).await?;
+    let user = verify(&app, account, &address_hash(&client, &app), &password, now).await?;
+    let user = rehash(&app, user, &password, now).await?;
+    Ok(session(&app, user, now))
+}
+
+/// The user of `account`, if `password` is theirs and the bounds of [`shared::domain::attempts`]
+/// allow the guess. The attempt is charged before anything is compared.
+pub(super) async fn verify(
+    app: &App,
+    account: Account,
+    address: &str,
+    password: &Secret,
+    now: Time,
+) -> Result<User, ApiError> {
+    let charge = app.store.charge_attempt(&account.identifier, account.attempts, address, now);
     let (charged, user) = tokio::join!(charge, app.store.user(account.user_id));
     let ((verdict, charged), user) = (charged?, user?);
     let hash = user.as_ref().and_then(|user| user.usable_hash(now)).filter(|_| verdict == Verdict::Compare);
-    if !app.passwords.verify(&password, hash).await? {
+    if !app.passwords.verify(password, hash).await? {
         return Err(ApiError::InvalidCredentials);
     }
-    let user = user.ok_or(ApiError::InvalidCredentials)?;
-    app.store.clear_attempts(&charged).await?;
-    Ok(session(&app, user, now))
+    app.store.clear_attempts(charged, address, now).await?;
+    user.ok_or(ApiError::InvalidCredentials)
+}
+
+/// Replaces a hash that another system made. Whoever changed the user meanwhile goes before.
+async fn rehash(app: &App, user: User, password: &Secret, now: Time) -> Result<User, ApiError> {
+    if !user.password_hash.as_deref().is_some_and(is_foreign) {
+        return Ok(user);
+    }
+    let hash = app.passwords.hash(password).await?;
+    let after = User { password_hash: Some(hash), updated_at: now, ..user.clone() };
+    let mut transaction = app.store.transaction();
+    transaction.save_user(Some(&user), &after);
+    match transaction.commit(&app.store).await {
+        Ok(()) => Ok(after),
+        Err(Refused::Conflict(_)) => Ok(user),
+        Err(Refused::Store(error)) => Err(error.into()),
+    }
 }
 
 /// The answer that signs `user` in.
 pub(super) fn session(app: &App, user: User, now: Time) -> Response {
-    let expires_in = app.settings.jwt_ttl_seconds;
-    let token = app.keys.sign_session(&user, now, expires_in);
-    no_store(StatusCode::OK, SessionView { user: user.into(), token, token_type: "Bearer", expires_in })
+    let session = TokenView::sign(app, &user, now);
+    no_store(StatusCode::OK, SessionView { user: user.into(), session })
 }
 
 /// What is read before anybody is let in: for a known and an unknown login alike.
-struct Account {
-    identifier: String,
-    user_id: UserId,
-    attempts: Option<AttemptsItem>,
+pub(super) struct Account {
+    pub(super) identifier: String,
+    pub(super) user_id: UserId,
+    pub(super) attempts: Option<AttemptsItem>,
 }
 
 impl Account {
     /// An unknown login is looked up, charged and compared like a known one; its user is the nil
     /// UUID, which nobody has.
-    async fn find(app: &App, login: &str) -> Result<Self, ApiError> {
-        let email = match EmailAddress::parse(login) {
-            Ok(email) => Ok(email),
-            Err(_) => resolve(app, login).await?,
-        };
-        let text = email.as_ref().map_or_else(String::as_str, EmailAddress::as_str);
-        let identifier = hex::encode(app.keys.mac("login-attempts", &[text.as_bytes()]));
+    pub(super) async fn find(app: &App, login: &LoginName) -> Result<Self, ApiError> {
+        let identifier = login.attempts_identifier(app);
         let attempts = Key::attempts(&identifier);
-        let guard = email.as_ref().ok().map(Key::login);
+        let guard = match login {
+            LoginName::Email(email) => Some(Key::login(email)),
+            LoginName::Unknown(_) => None,
+        };
         let batch = app.store.batch_get([Some(attempts.clone()), guard.clone()].into_iter().flatten()).await?;
         let owner = guard.map(|key| batch.get::<Guard>(&key)).transpose()?.flatten().map(|guard| guard.owner);
         Ok(Self { identifier, user_id: UserId(owner.unwrap_or(Uuid::nil())), attempts: batch.get(&attempts)? })
     }
-}
-
-/// The login e-mail of a customer number or of the one user with a phone number; otherwise the
-/// text itself, which then counts as an unknown login.
-async fn resolve(app: &App, login: &str) -> Result<Result<EmailAddress, String>, ApiError> {
-    let text = login.trim();
-    let number = CustomerNumber::parse(&text.to_uppercase(), &app.settings.customer_number_prefix);
-    let user = if let Some(number) = number {
-        match app.store.get::<Guard>(&Key::number(&number)).await? {
-            Some(guard) => app.store.user(UserId(guard.owner)).await?,
-            None => None,
-        }
-    } else if let Ok(phone) = Phone::parse(text, app.settings.phone_default_country) {
-        let mut users = app.store.people_by_phone(&phone).await?.users;
-        users.pop().filter(|_| users.is_empty())
-    } else {
-        None
-    };
-    Ok(user.map(|user| user.email).ok_or_else(|| text.to_lowercase()))
 }

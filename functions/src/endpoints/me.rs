@@ -4,10 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use shared::app::App;
+use shared::domain::customer::Customer;
+use shared::domain::user::User;
 use shared::http::ApiError;
 use shared::http::caller::{Session, live};
 use shared::http::problem::Problem;
 use shared::store::key::Key;
+use shared::token::Claims;
 use utoipa::ToSchema;
 
 use crate::view::{CustomerView, UserView};
@@ -22,6 +25,14 @@ pub struct MeResponse {
     customer: Option<CustomerView>,
 }
 
+impl MeResponse {
+    /// A user and their customer.
+    #[must_use]
+    pub fn new(user: User, customer: Option<Customer>) -> Self {
+        Self { user: user.into(), customer: customer.map(Into::into) }
+    }
+}
+
 /// Answers who is signed in.
 #[utoipa::path(
     get, path = "/auth/me", tag = "account", operation_id = "me", security(("bearer" = [])),
@@ -31,15 +42,22 @@ pub struct MeResponse {
     )
 )]
 pub async fn handle(State(app): State<App>, Session(claims): Session) -> Result<Json<MeResponse>, ApiError> {
+    let (user, customer) = read(&app, &claims).await?;
+    Ok(Json(MeResponse::new(live(&claims, user)?, customer)))
+}
+
+/// The user of a session and their customer, in one round trip where the claim says which. Nothing
+/// of it may be answered before the user has passed.
+pub(super) async fn read(app: &App, claims: &Claims) -> Result<(Option<User>, Option<Customer>), ApiError> {
     let user_key = Key::user(claims.sub);
     // The claim only says what to read early; the live user decides.
     let claimed = claims.customer_v2_id.map(Key::customer);
     let batch = app.store.batch_get(std::iter::once(user_key.clone()).chain(claimed)).await?;
-    let user = live(&claims, batch.get(&user_key)?)?;
-    let customer = match user.customer_v2_id {
+    let user: Option<User> = batch.get(&user_key)?;
+    let customer = match user.as_ref().and_then(|user| user.customer_v2_id) {
         None => None,
         Some(id) if claims.customer_v2_id == Some(id) => batch.get(&Key::customer(id))?,
         Some(id) => app.store.customer(id).await?,
     };
-    Ok(Json(MeResponse { user: user.into(), customer: customer.map(Into::into) }))
+    Ok((user, customer))
 }

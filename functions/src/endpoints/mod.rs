@@ -1,11 +1,17 @@
 //! One file per endpoint: its request, its answer, `handle`.
 
+pub mod change_password;
 pub mod create_customer;
+pub mod forgot_password;
 pub mod get_customer;
 pub mod intake_submit;
 pub mod login;
+pub mod logout;
 pub mod me;
+pub mod register;
+pub mod reset_password;
 pub mod stripe_webhook;
+pub mod update_me;
 
 use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderValue, StatusCode};

@@ -7,7 +7,7 @@ use shared::app::App;
 use shared::clock::Time;
 use shared::domain::activation::{self, Effect, Outcome};
 use shared::domain::customer::{Customer, Status};
-use shared::domain::onboarding::{Frozen, Login, link};
+use shared::domain::onboarding::{Frozen, Login, Terms, link};
 use shared::domain::user::User;
 use shared::http::ApiError;
 use shared::http::body::read;
@@ -114,7 +114,9 @@ impl Webhook {
     async fn decide(&self, batch: &Batch, drawn: &mut Drawn) -> Result<(Transaction, WebhookResponse), ApiError> {
         let Some(checkout) = &self.checkout else { return Ok((self.record("no effect"), NEW)) };
         let Some(customer) = self.find(checkout, batch).await? else {
-            count(Metric::UnmatchedPayments, 1, self.now.unix_ms());
+            if checkout.outcome == Outcome::Paid {
+                count(Metric::UnmatchedPayments, 1, self.now.unix_ms());
+            }
             tracing::warn!(event = self.event.id, "a checkout names no customer of ours");
             return Ok((self.record("no such customer"), NEW));
         };
@@ -178,7 +180,7 @@ impl Webhook {
         self.draw(drawn, after.customer_reference.is_none(), login.needs_number()).await?;
         let (crn, number) = (drawn.crn.clone(), drawn.number.clone());
         let frozen = Frozen { user_id: self.user_id, crn, number, now: self.now };
-        transaction.save_linked(Some(before), &link(after, login, &frozen, true), &lists);
+        transaction.save_linked(Some(before), &link(after, login, &frozen, Terms::Decided), &lists);
         Ok(transaction)
     }
 

@@ -29,6 +29,9 @@ const STOP_BEFORE_SECONDS: i64 = 15;
 /// How long a run may take where nobody sets a deadline, in seconds.
 const DEFAULT_SECONDS: i64 = 240;
 
+/// How often a message is put on its way again: with growing waits, about two weeks.
+const MAX_REDRIVES: u32 = 20;
+
 /// What a run did. Each row of its work list is counted once, in the first that fits of `errors`,
 /// `ambiguous`, `created`, `linked`, `skipped`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -77,7 +80,9 @@ pub async fn run(app: &App, deadline: Option<Time>) -> Result<Summary, ApiError>
             match due {
                 Due::Message(id) => {
                     overdue += 1;
-                    redrive(app, id, now).await?;
+                    if let Err(error) = redrive(app, id, now).await {
+                        tracing::error!(message_id = %id, ?error, "a message could not be put on its way again");
+                    }
                 }
                 Due::Customer(id) => summary.add(Row::Customer(id).repair(app).await),
                 Due::User(id) => summary.add(Row::User(id).repair(app).await),
@@ -108,7 +113,13 @@ async fn redrive(app: &App, id: Uuid, now: Time) -> Result<(), ApiError> {
         return Ok(());
     };
     let mut transaction = app.store.transaction();
-    transaction.save_message(Some(&message), &message.clone().redriven(now));
+    let after = if message.redrives < MAX_REDRIVES {
+        message.clone().redriven(now)
+    } else {
+        tracing::error!(message_id = %id, "a message is given up");
+        message.clone().done(MessageState::Void, now)
+    };
+    transaction.save_message(Some(&message), &after);
     match transaction.commit(&app.store).await {
         Ok(()) | Err(Refused::Conflict(_)) => Ok(()),
         Err(Refused::Store(error)) => Err(error.into()),

@@ -3,4 +3,5 @@
 pub mod backfill;
 mod candidates;
 pub mod notify;
+mod recovery;
 mod repair;

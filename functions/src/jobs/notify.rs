@@ -22,6 +22,8 @@ use shared::store::{Conflict, Refused};
 use shared::telemetry::{Metric, count};
 use uuid::Uuid;
 
+use super::recovery;
+
 /// Delivers every message of a batch; one that fails is reported, and the stream brings it and
 /// what follows it again.
 pub async fn on_stream(app: &App, event: LambdaEvent<Event>) -> DynamoDbEventResponse {
@@ -59,6 +61,8 @@ async fn deliver(app: &App, id: Uuid) -> Result<(), ApiError> {
     let letter = match message.kind {
         MessageKind::Invitation => invitation(app, &message, now).await?,
         MessageKind::AlreadyCustomer => notice(app, &message).await?,
+        MessageKind::CheckoutLink => checkout_link(app, &message).await?,
+        MessageKind::PasswordReset => recovery::letter(app, &message, now).await?,
     };
     let (state, metric) = match letter {
         Some(letter) => {
@@ -96,9 +100,29 @@ async fn invitation(app: &App, message: &Message, now: Time) -> Result<Option<Le
 }
 
 async fn notice(app: &App, message: &Message) -> Result<Option<Letter>, ApiError> {
-    let Some(customer) = customer_of(app, message).await? else { return Ok(None) };
-    let Some(to) = reach(app, &customer.contact) else { return Ok(None) };
-    Ok(Some(template::already_customer(to, customer.contact.name.as_ref(), base_url(app))))
+    let customer = customer_of(app, message).await?;
+    let user = match message.user_id {
+        Some(id) => app.store.user(id).await?,
+        None => None,
+    };
+    let contact = match (customer, user) {
+        (Some(customer), _) => customer.contact,
+        (None, Some(user)) => {
+            Contact { name: user.name, email: Some(user.email), phone: user.phone, ..Contact::default() }
+        }
+        (None, None) => return Ok(None),
+    };
+    let Some(to) = reach(app, &contact) else { return Ok(None) };
+    Ok(Some(template::already_customer(to, contact.name.as_ref(), base_url(app))))
+}
+
+/// A way to pay, if the lead is still one: the latest checkout, else the form itself.
+async fn checkout_link(app: &App, message: &Message) -> Result<Option<Letter>, ApiError> {
+    let Some(lead) = customer_of(app, message).await?.filter(Customer::is_lead) else { return Ok(None) };
+    let Some(to) = reach(app, &lead.contact) else { return Ok(None) };
+    let url = lead.checkout_session_id.as_deref().and_then(|id| app.checkout.url_of(id));
+    let url = url.unwrap_or_else(|| base_url(app).to_owned());
+    Ok(Some(template::checkout_link(to, lead.contact.name.as_ref(), &url)))
 }
 
 async fn user_of(app: &App, message: &Message) -> Result<Option<User>, ApiError> {
@@ -115,9 +139,11 @@ async fn customer_of(app: &App, message: &Message) -> Result<Option<Customer>, A
 }
 
 /// The password that this message carries, hashed into the user. A message that comes again finds
-/// its hash there and sends the same password; the inner error is a race that was lost.
+/// its hash there and sends the same password, for another seven days if those are over; the
+/// inner error is a race that was lost.
 async fn mint(app: &App, message: &Message, user: &User, now: Time) -> Result<Result<Secret, Conflict>, ApiError> {
-    let minted_with = user.temporary.as_ref().and_then(|temporary| temporary.kid.as_deref());
+    let minted = user.temporary.as_ref().filter(|temporary| temporary.expires_at.is_none_or(|at| at > now));
+    let minted_with = minted.and_then(|temporary| temporary.kid.as_deref());
     if let Some(password) = minted_with.and_then(|kid| temporary_password(&app.keys, kid, message)) {
         return Ok(Ok(password));
     }
@@ -135,7 +161,7 @@ async fn mint(app: &App, message: &Message, user: &User, now: Time) -> Result<Re
 }
 
 /// Where an invitation goes: to the customer's contact, else to the user's own.
-fn recipient(app: &App, customer: Option<&Customer>, user: &User) -> Option<Recipient> {
+pub(super) fn recipient(app: &App, customer: Option<&Customer>, user: &User) -> Option<Recipient> {
     let own = Contact { email: Some(user.email.clone()), phone: user.phone.clone(), ..Contact::default() };
     customer.and_then(|customer| reach(app, &customer.contact)).or_else(|| reach(app, &own))
 }
@@ -159,6 +185,6 @@ fn login_name(app: &App, user: &User, to: &Recipient) -> String {
     }
 }
 
-fn base_url(app: &App) -> &str {
+pub(super) fn base_url(app: &App) -> &str {
     app.settings.public_base_url.as_deref().unwrap_or_default()
 }

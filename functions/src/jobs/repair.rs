@@ -4,7 +4,7 @@ use shared::app::App;
 use shared::clock::Time;
 use shared::domain::customer::{Contact, Customer, Origin, Status};
 use shared::domain::matching::{Match, Review};
-use shared::domain::onboarding::{Frozen, Linked, Login, link};
+use shared::domain::onboarding::{Frozen, Linked, Login, Terms, link};
 use shared::domain::user::{Role, User};
 use shared::http::ApiError;
 use shared::ids::{CustomerId, UserId};
@@ -97,9 +97,11 @@ async fn write(
 ) -> Result<Option<Repair>, ApiError> {
     let (crn_needed, number_needed) = match &plan {
         Plan::Link { customer, login, .. } => (customer.customer_reference.is_none(), login.needs_number()),
-        Plan::Complete { before } => (before.customer_reference.is_none(), false),
-        Plan::CompleteUser { before } => (false, before.role == Role::Customer && before.customer_number.is_none()),
-        _ => (false, false),
+        Plan::Complete { before } | Plan::AmbiguousCustomer(before) => (before.customer_reference.is_none(), false),
+        Plan::CompleteUser { before } | Plan::AmbiguousUser(before) => {
+            (false, before.role == Role::Customer && before.customer_number.is_none())
+        }
+        Plan::Nothing => (false, false),
     };
     let want = Want { crn: crn_needed, number: number_needed };
     drawn.draw(&app.store, &app.settings, now, want).await?;
@@ -109,7 +111,7 @@ async fn write(
         Plan::Link { before, customer, login, created } => {
             let (crn, number) = (drawn.crn.clone(), drawn.number.clone());
             let frozen = Frozen { user_id: new_user, crn, number, now };
-            let linked = link(*customer, login, &frozen, app.settings.backfill_invites);
+            let linked = link(*customer, login, &frozen, Terms::Found { invite: app.settings.backfill_invites });
             let lists = new_member_list(app, before.as_deref(), &linked).await?;
             transaction.save_linked(before.as_deref(), &linked, &lists);
             repair(if created { Outcome::Created } else { Outcome::Linked })
@@ -127,12 +129,14 @@ async fn write(
             repair(Outcome::Skipped)
         }
         Plan::AmbiguousCustomer(before) => {
-            let after = Customer { review: Some(Review::Ambiguous), ..(*before).clone() };
+            let mut after = Customer { review: Some(Review::Ambiguous), ..(*before).clone() };
+            after.customer_reference = after.customer_reference.or_else(|| drawn.crn.clone());
             transaction.save_customer(Some(&before), &after, &MemberLists::default());
             repair(Outcome::Ambiguous)
         }
         Plan::AmbiguousUser(before) => {
-            let after = User { review: Some(Review::Ambiguous), ..(*before).clone() };
+            let mut after = User { review: Some(Review::Ambiguous), ..(*before).clone() };
+            after.customer_number = after.customer_number.or_else(|| drawn.number.clone());
             transaction.save_user(Some(&before), &after);
             repair(Outcome::Ambiguous)
         }

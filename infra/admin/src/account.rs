@@ -1,19 +1,17 @@
-//! Accounts that come without a customer: an admin's, a delivery boy's.
+//! Accounts: created without a customer, and changed.
 
 use std::process::ExitCode;
 
-use shared::clock::Time;
 use shared::contact::{EmailAddress, Phone};
-use shared::domain::user::{Role, TemporaryPassword, User};
+use shared::domain::user::{Role, User};
 use shared::ids::UserId;
-use shared::secret::Secret;
-use shared::store::Refused;
+use shared::store::{Refused, Store};
 use shared::text::Name;
 
 use crate::context::Context;
 use crate::error::AdminError;
 use crate::output::{note, result};
-use crate::password::PasswordSource;
+use crate::password::{NewPassword, PasswordSource};
 
 /// An account to create.
 pub(crate) struct NewAccount {
@@ -29,30 +27,54 @@ pub(crate) struct NewAccount {
     pub(crate) password: PasswordSource,
 }
 
-/// Creates the account, unless its address is a login already: of the same role it is done, of
-/// another it is refused.
+/// Creates the account of an admin or a delivery boy, unless its address is a login already: of the
+/// same role it is done, of another it is refused.
 pub(crate) async fn create(context: &Context, wanted: NewAccount) -> Result<ExitCode, AdminError> {
     let app = &context.app;
-    if let Some(holder) = app.store.user_by_login(&wanted.email).await? {
-        return already_there(&holder, wanted.role);
+    let NewAccount { email, role, name, phone, password } = wanted;
+    if let Some(holder) = app.store.user_by_login(&email).await? {
+        return already_there(&holder, role);
     }
-    let password = wanted.password.obtain(app.settings.password_min_length)?;
+    let password = password.obtain(app.settings.password_min_length, &email, name.as_ref())?;
     if context.dry_run {
-        result(format_args!("would create the {} `{}`", role_name(wanted.role), wanted.email.as_str()))?;
+        result(format_args!("would create the {} `{}`", role_name(role), email.as_str()))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let (role, source) = (wanted.role, wanted.password);
-    let user = user(wanted, app.passwords.hash(&password).await?, app.clock.now());
+    let hash = app.passwords.hash(password.secret()).await?;
+    let now = app.clock.now();
+    let user = User {
+        name,
+        phone,
+        password_hash: Some(hash),
+        temporary: password.temporary(),
+        ..User::new(UserId(now.new_id()), email, role, now)
+    };
     let mut transaction = app.store.transaction();
     transaction.save_user(None, &user);
     match transaction.commit(&app.store).await {
-        Ok(()) => created(&user, source, &password),
+        Ok(()) => created(&user, &password),
         Err(Refused::Store(error)) => Err(error.into()),
         Err(Refused::Conflict(conflict)) => match app.store.user_by_login(&user.email).await? {
             Some(holder) => already_there(&holder, role),
             None => Err(AdminError::Conflict(conflict)),
         },
     }
+}
+
+/// Writes `after` over `before`, unless that was changed since it was read.
+pub(crate) async fn change(store: &Store, before: &User, after: &User) -> Result<(), AdminError> {
+    let mut transaction = store.transaction();
+    transaction.save_user(Some(before), after);
+    match transaction.commit(store).await {
+        Ok(()) => Ok(()),
+        Err(Refused::Store(error)) => Err(error.into()),
+        Err(Refused::Conflict(conflict)) => Err(AdminError::Conflict(conflict)),
+    }
+}
+
+/// Which account this is, for the operator.
+pub(crate) fn described(user: &User) -> String {
+    format!("the {} `{}` (user_id {})", role_name(user.role), user.email.as_str(), user.user_id)
 }
 
 /// What a role is called, on the wire and here.
@@ -64,36 +86,19 @@ fn role_name(role: Role) -> &'static str {
     }
 }
 
-fn user(wanted: NewAccount, hash: String, now: Time) -> User {
-    let temporary = match wanted.password {
-        PasswordSource::Generated => Some(TemporaryPassword { expires_at: None, kid: None }),
-        PasswordSource::Stdin => None,
-    };
-    User {
-        name: wanted.name,
-        phone: wanted.phone,
-        password_hash: Some(hash),
-        temporary,
-        ..User::new(UserId(now.new_id()), wanted.email, wanted.role, now)
-    }
-}
-
-fn created(user: &User, source: PasswordSource, password: &Secret) -> Result<ExitCode, AdminError> {
-    let email = user.email.as_str();
-    result(format_args!("created the {} `{email}` (user_id {})", role_name(user.role), user.user_id))?;
-    if source == PasswordSource::Generated {
-        result(format_args!("password: {}", password.expose()))?;
-        note(format_args!("The password is shown this once, and must be changed at the first sign-in."));
-    }
+fn created(user: &User, password: &NewPassword) -> Result<ExitCode, AdminError> {
+    result(format_args!("created {}", described(user)))?;
+    password.show()?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn already_there(holder: &User, wanted: Role) -> Result<ExitCode, AdminError> {
-    let (email, role) = (holder.email.as_str(), role_name(holder.role));
+/// Says that the address belongs to `holder`, who must have the role `wanted`.
+pub(crate) fn already_there(holder: &User, wanted: Role) -> Result<ExitCode, AdminError> {
     if holder.role != wanted {
-        return Err(AdminError::OtherRole { email: email.to_owned(), role, user_id: holder.user_id });
+        let (email, role) = (holder.email.as_str().to_owned(), role_name(holder.role));
+        return Err(AdminError::OtherRole { email, role, user_id: holder.user_id });
     }
-    result(format_args!("already there: the {role} `{email}` (user_id {})", holder.user_id))?;
+    result(format_args!("already there: {}", described(holder)))?;
     let state = if holder.enabled { "Nothing of it was changed, its password included." } else { "It is disabled." };
     note(format_args!("{state}"));
     Ok(ExitCode::SUCCESS)
@@ -101,25 +106,15 @@ fn already_there(holder: &User, wanted: Role) -> Result<ExitCode, AdminError> {
 
 #[cfg(test)]
 mod tests {
+    use shared::clock::Time;
+
     use super::*;
-
-    fn wanted(password: PasswordSource) -> NewAccount {
-        let email = EmailAddress::parse("ana@example.com").unwrap();
-        NewAccount { email, role: Role::Admin, name: None, phone: None, password }
-    }
-
-    #[test]
-    fn only_a_generated_password_must_be_changed() {
-        let now = Time::from_unix_seconds(1_795_176_000);
-        let generated = user(wanted(PasswordSource::Generated), "hash".into(), now);
-        assert!(generated.must_change_password() && generated.usable_hash(now.plus_seconds(1 << 30)).is_some());
-        assert!(!user(wanted(PasswordSource::Stdin), "hash".into(), now).must_change_password());
-    }
 
     #[test]
     fn an_account_of_another_role_is_refused() {
         let now = Time::from_unix_seconds(1_795_176_000);
-        let holder = user(wanted(PasswordSource::Stdin), "hash".into(), now);
+        let email = EmailAddress::parse("ana@example.com").unwrap();
+        let holder = User::new(UserId(now.new_id()), email, Role::Admin, now);
         assert!(matches!(already_there(&holder, Role::DeliveryBoy), Err(AdminError::OtherRole { role: "admin", .. })));
     }
 }

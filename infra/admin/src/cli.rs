@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{backfill, create_admin, create_api_key, create_table, create_user, init_counter};
+use crate::commands::{
+    backfill, create_admin, create_api_key, create_table, create_user, disable_user, enable_user, init_counter,
+    list_api_keys, revoke_api_key, set_password,
+};
 use crate::context::Context;
 use crate::error::AdminError;
 
@@ -20,7 +23,7 @@ Environment:
 Exit codes:
   0 done, or there already   1 refused or failed   2 not understood   3 some rows were refused";
 
-/// Runs Rollcall's table: creates it, gives out its first logins and keys, sets its counters.
+/// Runs Rollcall's table: creates it, gives out and takes back logins and keys, sets its counters.
 ///
 /// Every command can be repeated. Results go to standard output, progress and notes to standard error.
 #[derive(Debug, Parser)]
@@ -55,10 +58,20 @@ pub(crate) enum Command {
     CreateTable(create_table::Opts),
     /// Create an admin, and print the password they sign in with first
     CreateAdmin(create_admin::Opts),
-    /// Create an admin or a delivery boy, and print the password they sign in with first
+    /// Create an admin, a delivery boy or a customer, and print the password they sign in with first
     CreateUser(create_user::Opts),
+    /// Let a user sign in no more, and end their sessions
+    DisableUser(disable_user::Opts),
+    /// Let a disabled user sign in again
+    EnableUser(enable_user::Opts),
+    /// Set a user's password, or make one and print it; their sessions end
+    SetPassword(set_password::Opts),
     /// Create an API key, and print it
     CreateApiKey(create_api_key::Opts),
+    /// List the API keys, oldest first: id, label, made at, revoked at
+    ListApiKeys(list_api_keys::Opts),
+    /// Revoke an API key
+    RevokeApiKey(revoke_api_key::Opts),
     /// Set the last number issued elsewhere, so that the next one here follows it
     InitCounter(init_counter::Opts),
     /// Give every row under review what it lacks, as the schedule does
@@ -72,7 +85,12 @@ impl Command {
             Self::CreateTable(opts) => create_table::run(context, opts).await,
             Self::CreateAdmin(opts) => create_admin::run(context, opts).await,
             Self::CreateUser(opts) => create_user::run(context, opts).await,
+            Self::DisableUser(opts) => disable_user::run(context, opts).await,
+            Self::EnableUser(opts) => enable_user::run(context, opts).await,
+            Self::SetPassword(opts) => set_password::run(context, opts).await,
             Self::CreateApiKey(opts) => create_api_key::run(context, opts).await,
+            Self::ListApiKeys(opts) => list_api_keys::run(context, opts).await,
+            Self::RevokeApiKey(opts) => revoke_api_key::run(context, opts).await,
             Self::InitCounter(opts) => init_counter::run(context, opts).await,
             Self::Backfill(opts) => backfill::run(context, opts).await,
         }
@@ -107,6 +125,13 @@ mod tests {
             "--dry-run create-table",
             "create-admin --email a@b.io --password-stdin",
             "create-user --email a@b.io --role delivery_boy --name Ana --phone +4915112345678",
+            "create-user --email a@b.io --role customer --password-stdin",
+            "create-admin --email a@b.io --password lantern-harbour-teal",
+            "disable-user --email a@b.io",
+            "enable-user --user 0190a1c2-0000-7000-8000-000000000000 --dry-run",
+            "set-password --email a@b.io --password-stdin",
+            "list-api-keys --all",
+            "revoke-api-key 0190a1c2-0000-7000-8000-000000000000",
             "create-api-key --label ci --table t --endpoint http://127.0.0.1:8000 --dry-run",
             "init-counter customer-number 23",
             "init-counter crn 2026 41 --dry-run",
@@ -124,6 +149,11 @@ mod tests {
             "create-admin",
             "create-admin --email nobody",
             "create-user --email a@b.io --role king",
+            "create-user --email a@b.io --role admin --password x --password-stdin",
+            "disable-user",
+            "enable-user --email a@b.io --user 0190a1c2-0000-7000-8000-000000000000",
+            "set-password --user nobody",
+            "revoke-api-key",
             "create-api-key --label",
             "init-counter customer-number -1",
             "init-counter crn 23",

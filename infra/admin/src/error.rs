@@ -39,18 +39,36 @@ pub(crate) enum AdminError {
     /// Standard input holds no text.
     #[error("the password could not be read from standard input: {0}")]
     Input(#[source] io::Error),
-    /// The password is too short or too long.
+    /// The password is none that the policy allows.
     #[error("the password {0}")]
     Password(String),
     /// The phone number is none.
     #[error("`--phone` {0}")]
     Phone(String),
-    /// A customer is more than a login.
+    /// The e-mail address is one of ours, which nobody reads.
+    #[error("`{0}` is in the domain of placeholders, which reach nobody; choose another address")]
+    PlaceholderEmail(String),
+    /// The e-mail address leads to a customer, or to a lead.
     #[error(
-        "the login of a customer comes with the customer: create both with `POST /v1/customers`, signed in as an \
-         admin or with an API key"
+        "`{0}` is the address of a customer or a lead already: `POST /v1/customers`, signed in as an admin or with an \
+         API key, answers which, and with `\"status\":\"active\"` makes a lead a customer"
     )]
-    CustomerRole,
+    EmailOfCustomer(String),
+    /// The e-mail address is the login of a customer who has no record.
+    #[error(
+        "`{0}` is a login already, and no customer is linked to it: `POST /v1/customers`, signed in as an admin or \
+         with an API key, creates the customer and links the two"
+    )]
+    LoginWithoutCustomer(String),
+    /// Nobody has this e-mail address or id.
+    #[error("there is no such user")]
+    UnknownUser,
+    /// No key has this id.
+    #[error(
+        "there is no API key with this id; `list-api-keys --all` shows what there is, and a key made this very moment \
+         a little later"
+    )]
+    UnknownApiKey,
     /// The e-mail address is the login of somebody else.
     #[error("`{email}` is the login of a user with the role `{role}` (user_id {user_id}); choose another address")]
     OtherRole {

@@ -6,12 +6,15 @@
 //! not understood, and 3 when it went through its rows and some of them were refused.
 
 mod account;
+mod api_keys;
 mod cli;
 mod commands;
 mod context;
+mod customer;
 mod error;
 mod output;
 mod password;
+mod who;
 
 use std::process::ExitCode;
 

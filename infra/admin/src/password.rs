@@ -1,31 +1,101 @@
-//! First passwords: made here, or given on standard input.
+//! New passwords: made here, or given by the operator.
 
 use std::io::{BufRead, stdin};
 
+use clap::Args;
+use clap::builder::{StringValueParser, TypedValueParser};
+use shared::contact::EmailAddress;
+use shared::domain::password_policy;
+use shared::domain::user::TemporaryPassword;
 use shared::password::MAX_PASSWORD_BYTES;
 use shared::secret::{Secret, readable_password};
+use shared::text::Name;
 
 use crate::error::AdminError;
+use crate::output::{note, result};
 
 /// 116 bits.
 const GENERATED_CHARS: usize = 20;
 
-/// Where the password of a new account comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The first password, if it is not to be made here.
+#[derive(Args, Debug)]
+#[group(multiple = false)]
+pub(crate) struct PasswordOpts {
+    /// Read the password from the first line of standard input; it need not be changed
+    #[arg(long)]
+    password_stdin: bool,
+    /// The password; it need not be changed. Visible in the process list and kept in the shell's
+    /// history: prefer `--password-stdin`
+    #[arg(long, value_name = "P", value_parser = StringValueParser::new().map(Secret::new))]
+    password: Option<Secret>,
+}
+
+/// Where a new password comes from.
+#[derive(Debug)]
 pub(crate) enum PasswordSource {
     /// Made here, and good until the first sign-in.
     Generated,
     /// Given on standard input, and kept.
     Stdin,
+    /// Given on the command line, and kept.
+    Argument(Secret),
+}
+
+impl From<PasswordOpts> for PasswordSource {
+    fn from(opts: PasswordOpts) -> Self {
+        match (opts.password, opts.password_stdin) {
+            (Some(password), _) => Self::Argument(password),
+            (None, true) => Self::Stdin,
+            (None, false) => Self::Generated,
+        }
+    }
 }
 
 impl PasswordSource {
-    /// The password, which if given has at least `min_chars` code points.
-    pub(crate) fn obtain(self, min_chars: usize) -> Result<Secret, AdminError> {
-        match self {
-            Self::Generated => Ok(readable_password(GENERATED_CHARS)),
-            Self::Stdin => given(&first_line(stdin().lock())?, min_chars),
+    /// The password for the owner of `email` and `name`; one that is given is held to the policy.
+    pub(crate) fn obtain(
+        self,
+        min_chars: usize,
+        email: &EmailAddress,
+        name: Option<&Name>,
+    ) -> Result<NewPassword, AdminError> {
+        let secret = match self {
+            Self::Generated => {
+                return Ok(NewPassword { secret: readable_password(GENERATED_CHARS), generated: true });
+            }
+            Self::Stdin => Secret::new(first_line(stdin().lock())?),
+            Self::Argument(secret) => secret,
+        };
+        password_policy::check(&secret, min_chars, email, name).map_err(AdminError::Password)?;
+        Ok(NewPassword { secret, generated: false })
+    }
+}
+
+/// A password that an account is to have.
+#[derive(Debug)]
+pub(crate) struct NewPassword {
+    secret: Secret,
+    generated: bool,
+}
+
+impl NewPassword {
+    /// The password itself, to be hashed.
+    pub(crate) fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// That it must be changed, if it was made here; it works until then.
+    pub(crate) fn temporary(&self) -> Option<TemporaryPassword> {
+        self.generated.then_some(TemporaryPassword { expires_at: None, kid: None })
+    }
+
+    /// Prints it, if it was made here and so nobody has seen it.
+    pub(crate) fn show(&self) -> Result<(), AdminError> {
+        if self.generated {
+            result(format_args!("password: {}", self.secret.expose()))?;
+            note(format_args!("The password is shown this once, and must be changed at the first sign-in."));
         }
+        Ok(())
     }
 }
 
@@ -40,19 +110,17 @@ fn first_line(input: impl BufRead) -> Result<String, AdminError> {
     Ok(text.to_owned())
 }
 
-fn given(text: &str, min_chars: usize) -> Result<Secret, AdminError> {
-    if text.len() > MAX_PASSWORD_BYTES {
-        return Err(AdminError::Password(format!("must be at most {MAX_PASSWORD_BYTES} bytes")));
-    }
-    if text.chars().count() < min_chars {
-        return Err(AdminError::Password(format!("must be at least {min_chars} characters")));
-    }
-    Ok(Secret::new(text))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn email() -> EmailAddress {
+        EmailAddress::parse("ana@example.com").unwrap()
+    }
+
+    fn given(text: &str) -> Result<NewPassword, AdminError> {
+        PasswordSource::Argument(Secret::new(text)).obtain(15, &email(), None)
+    }
 
     #[test]
     fn only_the_line_end_is_taken_off() {
@@ -63,10 +131,18 @@ mod tests {
     }
 
     #[test]
-    fn a_given_password_is_neither_short_nor_endless() {
-        assert!(given(&"ü".repeat(15), 15).is_ok());
-        assert!(given(&"ü".repeat(14), 15).is_err());
-        let endless = first_line("x".repeat(5_000).as_bytes()).unwrap();
-        assert!(given(&endless, 15).is_err());
+    fn a_given_password_is_held_to_the_policy() {
+        assert!(given("lantern harbour").is_ok());
+        let endless = first_line("lantern harbour ".repeat(300).as_bytes()).unwrap();
+        for bad in ["lantern harbou", "passwordpassword", "ana@example.com", &endless] {
+            assert!(matches!(given(bad), Err(AdminError::Password(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_a_generated_password_must_be_changed() {
+        let generated = PasswordSource::Generated.obtain(15, &email(), None).unwrap();
+        assert_eq!(generated.temporary(), Some(TemporaryPassword { expires_at: None, kid: None }));
+        assert_eq!(given("lantern harbour").unwrap().temporary(), None);
     }
 }

@@ -73,16 +73,37 @@ impl Attempts {
             return (Verdict::Dummy, self);
         }
         self.comparisons += 1;
-        self.failures = self.failures.saturating_add(1);
         if self.addresses.len() < MAX_ADDRESSES {
             *self.addresses.entry(address.to_owned()).or_default() += 1;
         }
+        if locked {
+            return (Verdict::Compare, self);
+        }
+        self.failures = self.failures.saturating_add(1);
         if self.failures >= FAILURES_BEFORE_LOCK {
             let doublings = (self.failures - FAILURES_BEFORE_LOCK).min(20);
             let seconds = (1_i64 << doublings).min(MAX_LOCK_SECONDS);
             self.locked_until_ms = now.unix_ms() + seconds * 1_000;
         }
         (Verdict::Compare, self)
+    }
+
+    /// The state after the attempt from `address` turned out right: no failures in a row and no
+    /// lock. What others have used up of the window stays used up.
+    #[must_use]
+    pub fn succeeded(mut self, address: &str) -> Self {
+        self.version += 1;
+        self.failures = 0;
+        self.locked_until_ms = 0;
+        self.comparisons = self.comparisons.saturating_sub(1);
+        self.addresses.remove(address);
+        self
+    }
+
+    /// Whether it says nothing that an identifier nobody has tried would not say.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.failures == 0 && self.comparisons == 0 && self.addresses.is_empty()
     }
 
     /// When nothing about it matters any more, in Unix seconds.
@@ -128,6 +149,18 @@ mod tests {
         let locked = attempts.clone();
         assert_eq!(guess(&mut attempts, "a", NOW), Verdict::Dummy);
         assert_eq!((attempts.locked_until_ms, attempts.failures), (locked.locked_until_ms, locked.failures));
+    }
+
+    #[test]
+    fn a_success_ends_the_lock_and_gives_back_nothing_that_others_used() {
+        let mut attempts = Attempts::default();
+        for _ in 0..10 {
+            guess(&mut attempts, "bad", NOW);
+        }
+        assert_eq!(guess(&mut attempts, "home", NOW), Verdict::Compare);
+        let after = attempts.succeeded("home");
+        assert_eq!((after.failures, after.locked_until_ms, after.comparisons), (0, 0, 10));
+        assert!(!after.is_blank() && !after.addresses.contains_key("home"));
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! Temporary passwords: derived on delivery, bound to a credential epoch, nowhere at rest.
+//! Passwords, temporary or chosen, and what each of them ends.
+//!
+//! A temporary password is derived on delivery, bound to a credential epoch, and nowhere at rest.
 
 use crate::clock::Time;
 use crate::domain::message::Message;
@@ -31,6 +33,18 @@ pub fn with_temporary_password(mut user: User, hash: String, kid: &str, now: Tim
         expires_at: Some(now.plus_seconds(TEMPORARY_PASSWORD_SECONDS)),
         kid: Some(kid.to_owned()),
     });
+    user.updated_at = now;
+    user
+}
+
+/// `user` with the password of their own whose hash is `hash`. It ends every session, temporary
+/// password, invitation and link that was there before.
+#[must_use]
+pub fn with_own_password(mut user: User, hash: String, now: Time) -> User {
+    user.password_hash = Some(hash);
+    user.temporary = None;
+    user.credential_epoch += 1;
+    user.token_version += 1;
     user.updated_at = now;
     user
 }

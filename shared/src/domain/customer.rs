@@ -95,6 +95,23 @@ impl Contact {
     }
 }
 
+/// Metadata at rest is JSON text: `DynamoDB` has neither JSON's numbers nor its empty keys.
+mod as_json_text {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Metadata;
+
+    pub(super) fn serialize<S: Serializer>(metadata: &Metadata, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = serde_json::to_string(metadata).map_err(serde::ser::Error::custom)?;
+        serializer.serialize_str(&text)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Metadata, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        serde_json::from_str(&text).map_err(serde::de::Error::custom)
+    }
+}
+
 /// Free key–value data of the caller.
 pub type Metadata = Map<String, Value>;
 
@@ -129,7 +146,7 @@ pub struct Customer {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
     /// Free data of the caller.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[serde(default, skip_serializing_if = "Map::is_empty", with = "as_json_text")]
     pub metadata: Metadata,
     /// Who delivers to it.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -31,7 +31,14 @@ pub enum Plan {
     AlreadyCustomer(Customer),
 }
 
-/// Decides, given the oldest living customer with the submitted address.
+/// Whom an address stands for, given its living customers, oldest first: a customer before a lead.
+#[must_use]
+pub fn holder(mut members: Vec<Customer>) -> Option<Customer> {
+    let at = members.iter().position(|customer| !customer.is_lead()).unwrap_or(0);
+    (!members.is_empty()).then(|| members.swap_remove(at))
+}
+
+/// Decides, given the [`holder`] of the submitted address.
 #[must_use]
 pub fn plan(submission: Submission, holder: Option<Customer>, new_id: CustomerId, now: Time) -> Plan {
     let Some(before) = holder else {
@@ -46,7 +53,10 @@ pub fn plan(submission: Submission, holder: Option<Customer>, new_id: CustomerId
     }
     let mut after = before.clone();
     after.contact.overwrite_with(submission.contact);
-    after.metadata.extend(submission.metadata);
+    // The latest replaces the earlier: a form that anybody may send adds nothing up.
+    if !submission.metadata.is_empty() {
+        after.metadata = submission.metadata;
+    }
     after.checkout_session_id = submission.checkout_session_id.or(after.checkout_session_id);
     after.status = Status::PendingPayment;
     after.updated_at = now;
@@ -67,13 +77,13 @@ mod tests {
         Submission { contact, metadata: Metadata::new(), checkout_session_id: Some("cs_2".into()) }
     }
 
-    fn holder(status: Status, origin: Origin) -> Customer {
+    fn customer(status: Status, origin: Origin) -> Customer {
         Customer::new(CustomerId(NOW.new_id()), status, origin, NOW)
     }
 
     #[test]
     fn a_lead_whose_payment_failed_is_pending_again() {
-        let before = holder(Status::PaymentFailed, Origin::Intake);
+        let before = customer(Status::PaymentFailed, Origin::Intake);
         let id = before.internal_id;
         let Plan::ReturningLead { after, .. } = plan(submission("Ana"), Some(before), CustomerId(NOW.new_id()), NOW)
         else {
@@ -85,11 +95,19 @@ mod tests {
     }
 
     #[test]
+    fn a_customer_beside_a_lead_holds_the_address() {
+        let (lead, active) = (customer(Status::PendingPayment, Origin::Intake), customer(Status::Active, Origin::Api));
+        assert_eq!(holder(vec![lead.clone(), active.clone()]), Some(active));
+        assert_eq!(holder(vec![lead.clone()]), Some(lead));
+        assert_eq!(holder(Vec::new()), None);
+    }
+
+    #[test]
     fn only_a_lead_can_return() {
         for customer in [
-            holder(Status::Active, Origin::Intake),
-            holder(Status::Inactive, Origin::Intake),
-            holder(Status::PendingPayment, Origin::Api),
+            customer(Status::Active, Origin::Intake),
+            customer(Status::Inactive, Origin::Intake),
+            customer(Status::PendingPayment, Origin::Api),
         ] {
             let plan = plan(submission("Ana"), Some(customer), CustomerId(NOW.new_id()), NOW);
             assert!(matches!(plan, Plan::AlreadyCustomer(_)));

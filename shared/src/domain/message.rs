@@ -17,8 +17,12 @@ use crate::secret::random_bytes;
 pub enum MessageKind {
     /// A new account and its temporary password.
     Invitation,
-    /// Somebody filled in the intake form with the address of a customer.
+    /// Somebody entered the address of a customer, or of a user, where only new ones belong.
     AlreadyCustomer,
+    /// Somebody registered with the address of a lead, who has somewhere to pay.
+    CheckoutLink,
+    /// Somebody asked for a way to set a new password.
+    PasswordReset,
 }
 
 /// Where a message is on its way.
@@ -55,6 +59,9 @@ pub struct Message {
     /// The customer it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer_id: Option<CustomerId>,
+    /// Whom it is for, as somebody entered it, while nobody has looked who that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identifier: Option<String>,
     /// The credential epoch it was made for.
     pub epoch: u64,
     /// What the temporary password is derived from, together with a server key.
@@ -86,6 +93,13 @@ impl Message {
         Self { customer_id: Some(customer_id), ..Self::new(kind, now) }
     }
 
+    /// A message to whoever `identifier` turns out to be on delivery. Its id is given, so that the
+    /// same request within its period is the same message.
+    #[must_use]
+    pub fn to_whom_it_concerns(kind: MessageKind, identifier: String, message_id: Uuid, now: Time) -> Self {
+        Self { identifier: Some(identifier), message_id, ..Self::new(kind, now) }
+    }
+
     fn new(kind: MessageKind, now: Time) -> Self {
         Self {
             message_id: now.new_id(),
@@ -93,6 +107,7 @@ impl Message {
             state: MessageState::Pending,
             user_id: None,
             customer_id: None,
+            identifier: None,
             epoch: 0,
             nonce: hex::encode(random_bytes::<16>()),
             redrives: 0,
@@ -107,6 +122,7 @@ impl Message {
     #[must_use]
     pub fn done(mut self, state: MessageState, now: Time) -> Self {
         self.state = state;
+        self.identifier = None;
         self.expires_at = Some(now.unix_seconds() + KEEP_SECONDS);
         self
     }

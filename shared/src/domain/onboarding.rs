@@ -72,10 +72,25 @@ pub struct Frozen {
     pub now: Time,
 }
 
-/// Links `customer` with `login`. A new account is invited if `invite` and if anybody can be
-/// reached.
+/// On what terms a customer and a login are linked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Terms {
+    /// Somebody decided it: the status of the customer enables or disables the login, and a new
+    /// account is invited.
+    Decided,
+    /// Somebody decided it, and the account needs no invitation.
+    Uninvited,
+    /// It was found out: a login that somebody shut out stays shut out, and a new account is
+    /// invited only if `invite` says so.
+    Found {
+        /// Whether to invite.
+        invite: bool,
+    },
+}
+
+/// Links `customer` with `login`. An invitation is made only if anybody can be reached.
 #[must_use]
-pub fn link(mut customer: Customer, login: Login, frozen: &Frozen, invite: bool) -> Linked {
+pub fn link(mut customer: Customer, login: Login, frozen: &Frozen, terms: Terms) -> Linked {
     let now = frozen.now;
     let (user_before, mut user) = match login {
         Login::Existing(user) => (Some((*user).clone()), *user),
@@ -83,8 +98,8 @@ pub fn link(mut customer: Customer, login: Login, frozen: &Frozen, invite: bool)
     };
     user.customer_v2_id = Some(customer.internal_id);
     user.customer_number = user.customer_number.take().or_else(|| frozen.number.clone());
-    // Linking never lets in whom somebody has shut out.
-    user.enabled &= customer.status != Status::Inactive;
+    let shut_out = matches!(terms, Terms::Found { .. }) && !user.enabled;
+    user.enabled = customer.status != Status::Inactive && !shut_out;
     user.review = None;
     user.updated_at = now;
     customer.user_id = Some(user.user_id);
@@ -93,6 +108,7 @@ pub fn link(mut customer: Customer, login: Login, frozen: &Frozen, invite: bool)
     customer.review = None;
     customer.updated_at = now;
     let reachable = customer.contact.email.is_some() || customer.contact.phone.is_some();
+    let invite = matches!(terms, Terms::Decided | Terms::Found { invite: true });
     let invited = user_before.is_none() && user.enabled && invite && reachable;
     let invitation = invited.then(|| Message::to_user(MessageKind::Invitation, &user, now));
     Linked { customer, user_before, user, invitation }

@@ -80,6 +80,12 @@ pub fn live(claims: &Claims, user: Option<User>) -> Result<User, ApiError> {
     user.filter(|user| user.user_id == claims.sub && user.honours(claims.ver)).ok_or(ApiError::Unauthorized)
 }
 
+/// The user of a session, who must have a password of their own: [`live`], and no temporary one.
+pub fn settled(claims: &Claims, user: Option<User>) -> Result<User, ApiError> {
+    let user = live(claims, user)?;
+    if user.must_change_password() { Err(ApiError::PasswordChangeRequired) } else { Ok(user) }
+}
+
 fn verify(token: &str, app: &App) -> Result<Claims, ApiError> {
     app.keys.verify_session(token, app.clock.now()).map_err(|_| ApiError::Unauthorized)
 }

@@ -29,6 +29,28 @@ pub trait FromFields: Sized {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self>;
 }
 
+/// What a change does to one value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Patch<T> {
+    /// It stays.
+    Keep,
+    /// It goes.
+    Clear,
+    /// It becomes this.
+    Set(T),
+}
+
+impl<T> Patch<T> {
+    /// The value after the change.
+    pub fn apply(self, value: &mut Option<T>) {
+        match self {
+            Self::Keep => {}
+            Self::Clear => *value = None,
+            Self::Set(new) => *value = Some(new),
+        }
+    }
+}
+
 /// The fields of a body and what was found wrong with them.
 pub struct Fields<'a> {
     object: &'a Map<String, Value>,
@@ -73,6 +95,14 @@ impl<'a> Fields<'a> {
             Some(value) => Some(value),
             None => self.refuse(name, "is required"),
         }
+    }
+
+    /// A field of a change: absent keeps, null clears, a value sets.
+    pub fn patch<T: FieldValue>(&mut self, name: &str) -> Option<Patch<T>> {
+        if !self.object.contains_key(name) {
+            return Some(Patch::Keep);
+        }
+        self.optional(name).map(|value| value.map_or(Patch::Clear, Patch::Set))
     }
 
     /// Notes that `field` is wrong.

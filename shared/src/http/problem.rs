@@ -60,6 +60,10 @@ pub enum ApiError {
     ProductNotFound,
     /// The address belongs to a customer.
     CustomerExists,
+    /// Somebody has this e-mail address.
+    EmailTaken,
+    /// The link was used, has expired, or never was.
+    InvalidToken,
     /// The user or the customer is linked to another.
     AlreadyLinked,
     /// The user is no customer's account.
@@ -121,6 +125,8 @@ impl ApiError {
             Self::UserNotFound => (StatusCode::NOT_FOUND, "user_not_found"),
             Self::ProductNotFound => (StatusCode::NOT_FOUND, "product_not_found"),
             Self::CustomerExists => (StatusCode::CONFLICT, "customer_exists"),
+            Self::EmailTaken => (StatusCode::CONFLICT, "email_taken"),
+            Self::InvalidToken => (StatusCode::BAD_REQUEST, "invalid_token"),
             Self::AlreadyLinked => (StatusCode::CONFLICT, "already_linked"),
             Self::NotACustomer => (StatusCode::CONFLICT, "not_a_customer"),
             Self::StripeIdTaken => (StatusCode::CONFLICT, "stripe_id_taken"),
@@ -153,6 +159,8 @@ impl ApiError {
             Self::UserNotFound => "There is no such user.".into(),
             Self::ProductNotFound => "There is no such product.".into(),
             Self::CustomerExists => "This cannot be submitted again. If you are a customer, sign in.".into(),
+            Self::EmailTaken => "This e-mail address cannot be registered. If it is yours, look into your mail.".into(),
+            Self::InvalidToken => "The link was used, has expired, or never was; ask for a new one.".into(),
             Self::AlreadyLinked => "The user or the customer is linked to another.".into(),
             Self::NotACustomer => "The user is no customer's account.".into(),
             Self::StripeIdTaken => "Another customer has this `stripe_id`.".into(),
@@ -174,7 +182,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code) = self.code();
         if let Self::Unavailable(cause) | Self::Internal(cause) = &self {
-            tracing::error!(code, cause, "request failed");
+            tracing::error!(request_id = request_id().as_deref().unwrap_or("-"), code, cause, "request failed");
         }
         let problem = Problem {
             kind: format!("/problems/{code}"),

@@ -30,10 +30,38 @@ pub fn invitation(to: Recipient, name: Option<&Name>, login: &str, password: &Se
 pub fn already_customer(to: Recipient, name: Option<&Name>, base_url: &str) -> Letter {
     let greeting = greeting(name);
     let text = format!(
-        "{greeting}\n\nsomebody, perhaps you, entered your address in our sign-up form. You are a customer \
+        "{greeting}\n\nsomebody, perhaps you, entered your address in our sign-up form. You have an account \
          already, so nothing was changed.\n\nSign in at {base_url}\n\nIf it was not you, you can ignore this message."
     );
-    letter(MessageKind::AlreadyCustomer, to, "You are a customer already".into(), text)
+    letter(MessageKind::AlreadyCustomer, to, "You have an account already".into(), text)
+}
+
+/// A way to pay, for a lead who tried to register instead.
+#[must_use]
+pub fn checkout_link(to: Recipient, name: Option<&Name>, url: &str) -> Letter {
+    let greeting = greeting(name);
+    let text = format!(
+        "{greeting}\n\nyou have signed up with us already and only the payment is missing. Pay here and your account \
+         is opened:\n\n{url}\n\nIf it was not you, you can ignore this message."
+    );
+    letter(MessageKind::CheckoutLink, to, "Only the payment is missing".into(), text)
+}
+
+/// A link to set a new password, which stands alone on its line.
+#[must_use]
+pub fn password_reset(to: Recipient, name: Option<&Name>, token: &Secret, base_url: &str) -> Letter {
+    let link = format!("{base_url}/reset-password?token={}", token.expose());
+    if matches!(to, Recipient::Sms(_)) {
+        let text =
+            format!("Set a new password within the hour:\n{link}\nIf you did not ask for it, ignore this message.");
+        return letter(MessageKind::PasswordReset, to, String::new(), text);
+    }
+    let greeting = greeting(name);
+    let text = format!(
+        "{greeting}\n\nset a new password with this link, which works once and for one hour:\n\n{link}\n\n\
+         If you did not ask for it, you can ignore this message: your password stays as it is."
+    );
+    letter(MessageKind::PasswordReset, to, "Set a new password".into(), text)
 }
 
 fn greeting(name: Option<&Name>) -> String {

@@ -1,11 +1,14 @@
 //! API keys: what a caller's system signs in with. At rest there is only a hash.
 
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::item::{Entity, Indexes};
 use super::key::Key;
 use super::list;
+use super::retry::Backoff;
 use super::transaction::Conflict;
 use super::{Refused, Store, StoreError};
 use crate::clock::Time;
@@ -29,6 +32,9 @@ pub struct ApiKey {
     pub revoked_at: Option<Time>,
     /// When it was made.
     pub created_at: Time,
+    /// Raised by every write; 0 on a key made before keys had one.
+    #[serde(default)]
+    pub version: u64,
 }
 
 impl Entity for ApiKey {
@@ -54,6 +60,7 @@ impl Store {
             label: label.to_owned(),
             revoked_at: None,
             created_at: now,
+            version: 1,
         };
         let mut transaction = self.transaction();
         transaction.create(&key, Conflict::Exists);
@@ -68,5 +75,50 @@ impl Store {
     pub async fn api_key(&self, text: &str) -> Result<Option<ApiKey>, StoreError> {
         let key: Option<ApiKey> = self.get(&Key::api_key(&sha256_hex(text))).await?;
         Ok(key.filter(|key| key.revoked_at.is_none()))
+    }
+
+    /// Revokes `key`, which from then on opens nothing. One that is revoked or gone stays so.
+    pub async fn revoke_api_key(&self, key: &ApiKey, now: Time) -> Result<(), StoreError> {
+        let mut found = Some(key.clone());
+        if key.version == 0 {
+            self.give_version(key).await?;
+            found = self.get(&key.key()).await?;
+        }
+        let mut races = Backoff::new();
+        while let Some(before) = found.filter(|key| key.revoked_at.is_none()) {
+            let read = before.version;
+            let mut transaction = self.transaction();
+            let after = ApiKey { revoked_at: Some(now), version: read + 1, ..before };
+            transaction.replace(&after, read, Conflict::Changed);
+            match transaction.commit(self).await {
+                Ok(()) => return Ok(()),
+                Err(Refused::Store(error)) => return Err(error),
+                Err(Refused::Conflict(_)) if races.wait().await => found = self.get(&key.key()).await?,
+                Err(Refused::Conflict(_)) => return Err(StoreError::Unavailable("the key lost every race".into())),
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a key that was made before keys had a version its first: without one, it could not be
+    /// replaced.
+    async fn give_version(&self, key: &ApiKey) -> Result<(), StoreError> {
+        let request = self
+            .client()
+            .update_item()
+            .table_name(self.table())
+            .set_key(Some(key.key().attributes()))
+            .update_expression("SET version = :first")
+            .condition_expression("attribute_exists(pk) AND attribute_not_exists(version)")
+            .expression_attribute_values(":first", AttributeValue::N("1".into()));
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(StoreError::of(error)),
+        }
     }
 }

@@ -62,15 +62,31 @@ impl Store {
         Ok((Verdict::Dummy, item))
     }
 
-    /// Forgets the failures of an identifier whose owner has signed in. If another attempt was
-    /// charged meanwhile, its charge stays.
-    pub async fn clear_attempts(&self, charged: &AttemptsItem) -> Result<(), StoreError> {
-        let mut transaction = self.transaction();
-        transaction.delete_version(&charged.key(), charged.attempts.version, Conflict::Changed);
-        match transaction.commit(self).await {
-            Ok(()) | Err(Refused::Conflict(_)) => Ok(()),
-            Err(Refused::Store(error)) => Err(error),
+    /// Notes that the attempt `charged` from `address` turned out right.
+    pub async fn clear_attempts(&self, charged: AttemptsItem, address: &str, now: Time) -> Result<(), StoreError> {
+        let mut read = charged;
+        for _ in 0..MAX_CHARGES {
+            let stored_version = read.attempts.version;
+            let attempts = read.attempts.succeeded(address);
+            let (identifier, expires_at) = (read.identifier, attempts.expires_at(now));
+            let item = AttemptsItem { identifier, attempts, expires_at };
+            let mut transaction = self.transaction();
+            if item.attempts.is_blank() {
+                transaction.delete_version(&item.key(), stored_version, Conflict::Changed);
+            } else {
+                transaction.replace(&item, stored_version, Conflict::Changed);
+            }
+            match transaction.commit(self).await {
+                Ok(()) => return Ok(()),
+                Err(Refused::Store(error)) => return Err(error),
+                Err(Refused::Conflict(_)) => {}
+            }
+            match self.get::<AttemptsItem>(&item.key()).await? {
+                Some(newer) => read = newer,
+                None => return Ok(()),
+            }
         }
+        Ok(())
     }
 }
 

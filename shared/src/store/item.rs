@@ -36,11 +36,6 @@ pub trait Entity: Serialize + DeserializeOwned {
     fn indexes(&self) -> Indexes {
         Indexes::default()
     }
-
-    /// The version it was read with, if its writes are guarded by one.
-    fn version(&self) -> Option<u64> {
-        None
-    }
 }
 
 /// The item of `entity`, marked as written by the operation `op_id`.

@@ -145,10 +145,22 @@ impl Key {
         Self::head(format!("OUTBOX#{id}"))
     }
 
-    /// The marker that a customer was sent a notice of a kind on a day.
+    /// The marker that somebody was sent a notice of a kind on a day.
     #[must_use]
-    pub fn notice(kind: &str, id: CustomerId, day: i64) -> Self {
+    pub fn notice(kind: &str, id: Uuid, day: i64) -> Self {
         Self::head(format!("NOTICE#{kind}#{id}#{day}"))
+    }
+
+    /// A reset link, by the SHA-256 of its token.
+    #[must_use]
+    pub fn reset_ticket(sha256: &str) -> Self {
+        Self::head(format!("RESET#{sha256}"))
+    }
+
+    /// When a user was sent reset links.
+    #[must_use]
+    pub fn recovery_log(id: UserId) -> Self {
+        Self::head(format!("RECOVERY#{id}"))
     }
 
     /// An API key, by the SHA-256 of its text.

@@ -1,6 +1,7 @@
 //! Markers: that something was handled, written in the transaction of its effect.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::item::Entity;
 use super::key::Key;
@@ -65,13 +66,13 @@ impl Entity for CheckoutMarker {
     }
 }
 
-/// That a customer was sent a notice of a kind on a day: one a day is enough.
+/// That a customer or user was sent a notice of a kind on a day: one a day is enough.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoticeMarker {
     /// The kind of notice.
     pub notice: String,
-    /// Who was told.
-    pub customer_id: CustomerId,
+    /// Who was told: a customer's id, or a user's.
+    pub subject: Uuid,
     /// Days since 1970-01-01.
     pub day: i64,
     /// When it may be forgotten, in Unix seconds.
@@ -81,9 +82,9 @@ pub struct NoticeMarker {
 impl NoticeMarker {
     /// The marker of a notice at `now`.
     #[must_use]
-    pub fn new(notice: &str, customer_id: CustomerId, now: Time) -> Self {
+    pub fn new(notice: &str, subject: Uuid, now: Time) -> Self {
         let day = now.unix_seconds().div_euclid(86_400);
-        Self { notice: notice.to_owned(), customer_id, day, expires_at: (day + 2) * 86_400 }
+        Self { notice: notice.to_owned(), subject, day, expires_at: (day + 2) * 86_400 }
     }
 }
 
@@ -91,7 +92,7 @@ impl Entity for NoticeMarker {
     const KIND: &'static str = "notice";
 
     fn key(&self) -> Key {
-        Key::notice(&self.notice, self.customer_id, self.day)
+        Key::notice(&self.notice, self.subject, self.day)
     }
 }
 

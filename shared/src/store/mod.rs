@@ -16,6 +16,7 @@ pub mod members;
 pub mod phone;
 pub mod rate;
 pub mod records;
+pub mod recovery;
 pub mod retry;
 pub mod table;
 pub mod transaction;

@@ -8,8 +8,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure,
-    TransactWriteItem,
+    AttributeValue, CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use uuid::Uuid;
 
@@ -128,15 +127,6 @@ impl Transaction {
             .expression_attribute_values(":value", AttributeValue::N(read.to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         self.push(delete.build().map(|delete| TransactWriteItem::builder().delete(delete).build()), conflict)
-    }
-
-    /// Requires that there is no item of `key`.
-    pub fn require_absent(&mut self, key: &Key, conflict: Conflict) -> &mut Self {
-        let check = ConditionCheck::builder()
-            .table_name(&self.table)
-            .set_key(Some(key.attributes()))
-            .condition_expression("attribute_not_exists(pk)");
-        self.push(check.build().map(|check| TransactWriteItem::builder().condition_check(check).build()), conflict)
     }
 
     fn push(

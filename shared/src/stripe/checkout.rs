@@ -32,11 +32,21 @@ impl Checkout {
     pub fn session_for(&self, customer: CustomerId) -> Option<CheckoutSession> {
         match self {
             Self::None => None,
-            Self::StandIn { base_url } => {
+            Self::StandIn { .. } => {
                 let id = format!("{STAND_IN_PREFIX}{}_{}", customer.0.simple(), hex::encode(random_bytes::<8>()));
-                let url = format!("{base_url}/dev/checkout/{id}");
-                Some(CheckoutSession { id, url })
+                self.url_of(&id).map(|url| CheckoutSession { id, url })
             }
+        }
+    }
+
+    /// Where the session `id` is paid, if its id alone tells.
+    #[must_use]
+    pub fn url_of(&self, id: &str) -> Option<String> {
+        match self {
+            Self::StandIn { base_url } if id.starts_with(STAND_IN_PREFIX) => {
+                Some(format!("{base_url}/dev/checkout/{id}"))
+            }
+            Self::None | Self::StandIn { .. } => None,
         }
     }
 }

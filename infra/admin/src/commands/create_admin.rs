@@ -9,7 +9,7 @@ use shared::domain::user::Role;
 use crate::account::{NewAccount, create};
 use crate::context::Context;
 use crate::error::AdminError;
-use crate::password::PasswordSource;
+use crate::password::PasswordOpts;
 
 /// Which admin.
 #[derive(Args, Debug)]
@@ -17,14 +17,14 @@ pub(crate) struct Opts {
     /// What the admin signs in with
     #[arg(long, value_parser = EmailAddress::parse)]
     email: EmailAddress,
-    /// Read the password from the first line of standard input; it need not be changed
-    #[arg(long)]
-    password_stdin: bool,
+    /// The first password.
+    #[command(flatten)]
+    password: PasswordOpts,
 }
 
 /// Creates the admin.
 pub(crate) async fn run(context: &Context, opts: Opts) -> Result<ExitCode, AdminError> {
-    let password = if opts.password_stdin { PasswordSource::Stdin } else { PasswordSource::Generated };
+    let password = opts.password.into();
     let admin = NewAccount { email: opts.email, role: Role::Admin, name: None, phone: None, password };
     create(context, admin).await
 }

@@ -6,15 +6,13 @@ use clap::Args;
 use shared::store::Store;
 use shared::store::api_key::ApiKey;
 
+use crate::api_keys::all;
 use crate::context::Context;
 use crate::error::AdminError;
 use crate::output::{note, result};
 
 /// The most characters of a label.
 const MAX_LABEL_CHARS: usize = 100;
-
-/// Keys read at once.
-const PAGE: i32 = 100;
 
 /// Which key.
 #[derive(Args, Debug)]
@@ -43,17 +41,8 @@ pub(crate) async fn run(context: &Context, opts: Opts) -> Result<ExitCode, Admin
 
 /// The living key with the label `label`.
 async fn find_living(store: &Store, label: &str) -> Result<Option<ApiKey>, AdminError> {
-    let mut start = None;
-    loop {
-        let (keys, next) = store.list::<ApiKey>(start, PAGE).await?;
-        if let Some(found) = keys.into_iter().find(|key| key.revoked_at.is_none() && key.label == label) {
-            return Ok(Some(found));
-        }
-        start = next;
-        if start.is_none() {
-            return Ok(None);
-        }
-    }
+    let mut keys = all(store).await?.into_iter();
+    Ok(keys.find(|key| key.revoked_at.is_none() && key.label == label))
 }
 
 fn label(text: &str) -> Result<String, String> {

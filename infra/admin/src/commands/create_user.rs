@@ -1,7 +1,4 @@
-//! `create-user`: an admin or a delivery boy.
-//!
-//! A customer's login is refused: it comes with a customer, a reference, a number and both links,
-//! in one transaction, and `POST /v1/customers` is where that is written.
+//! `create-user`: an admin, a delivery boy, or a customer with their record.
 
 use std::process::ExitCode;
 
@@ -10,10 +7,11 @@ use shared::contact::{EmailAddress, Phone};
 use shared::domain::user::Role;
 use shared::text::Name;
 
-use crate::account::{NewAccount, create};
+use crate::account::NewAccount;
 use crate::context::Context;
 use crate::error::AdminError;
-use crate::password::PasswordSource;
+use crate::password::PasswordOpts;
+use crate::{account, customer};
 
 /// Which user.
 #[derive(Args, Debug)]
@@ -21,7 +19,7 @@ pub(crate) struct Opts {
     /// What the user signs in with
     #[arg(long, value_parser = EmailAddress::parse)]
     email: EmailAddress,
-    /// `admin` or `delivery_boy`; a `customer` is created with `POST /v1/customers`
+    /// `admin`, `delivery_boy` or `customer`
     #[arg(long, value_parser = Role::parse)]
     role: Role,
     /// Who the user is
@@ -30,15 +28,19 @@ pub(crate) struct Opts {
     /// The user's phone number, national or with `+`
     #[arg(long)]
     phone: Option<String>,
+    /// The first password.
+    #[command(flatten)]
+    password: PasswordOpts,
 }
 
 /// Creates the user.
 pub(crate) async fn run(context: &Context, opts: Opts) -> Result<ExitCode, AdminError> {
-    if opts.role == Role::Customer {
-        return Err(AdminError::CustomerRole);
-    }
     let country = context.app.settings.phone_default_country;
     let phone = opts.phone.map(|text| Phone::parse(&text, country)).transpose().map_err(AdminError::Phone)?;
-    let password = PasswordSource::Generated;
-    create(context, NewAccount { email: opts.email, role: opts.role, name: opts.name, phone, password }).await
+    let password = opts.password.into();
+    let wanted = NewAccount { email: opts.email, role: opts.role, name: opts.name, phone, password };
+    match wanted.role {
+        Role::Admin | Role::DeliveryBoy => account::create(context, wanted).await,
+        Role::Customer => customer::create(context, wanted).await,
+    }
 }

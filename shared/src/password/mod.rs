@@ -3,6 +3,8 @@
 //! A hash runs on the blocking pool behind a semaphore, so that a flood of logins takes a bounded
 //! amount of memory and leaves the other requests their threads.
 
+mod imported;
+
 use std::sync::Arc;
 
 use argon2::password_hash::phc::PasswordHash;
@@ -20,6 +22,14 @@ pub const MAX_PASSWORD_BYTES: usize = 1_024;
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
+
+/// What a hash made here begins with.
+const OWN_PREFIX: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
+
+/// The most that an imported argon2 hash may cost.
+const MAX_MEMORY_KIB: u32 = 131_072;
+const MAX_PASSES: u32 = 10;
+const MAX_LANES: u32 = 8;
 
 /// The hash of a random password that nobody knows, with the same parameters as a real one. It is
 /// a constant so that verifying against it costs what verifying a real one costs.
@@ -79,8 +89,24 @@ impl Passwords {
     }
 }
 
-fn matches(password: &str, phc: &str) -> bool {
-    PasswordHash::new(phc).is_ok_and(|hash| argon2id().verify_password(password.as_bytes(), &hash).is_ok())
+/// Whether `stored` is of another scheme, or of other costs, than a hash made here.
+#[must_use]
+pub fn is_foreign(stored: &str) -> bool {
+    !stored.starts_with(OWN_PREFIX)
+}
+
+fn matches(password: &str, stored: &str) -> bool {
+    if !stored.starts_with("$argon2") {
+        return imported::matches(password.as_bytes(), stored).unwrap_or(false);
+    }
+    let hash = PasswordHash::new(stored).ok().filter(is_bearable);
+    hash.is_some_and(|hash| argon2id().verify_password(password.as_bytes(), &hash).is_ok())
+}
+
+/// An imported argon2 hash may ask for more than ours, and not for more than a request can give.
+fn is_bearable(hash: &PasswordHash) -> bool {
+    let at_most = |name: &str, max: u32| hash.params.get_decimal(name).is_some_and(|value| value <= max);
+    at_most("m", MAX_MEMORY_KIB) && at_most("t", MAX_PASSES) && at_most("p", MAX_LANES)
 }
 
 #[expect(clippy::expect_used, reason = "constants within argon2's bounds")]
@@ -97,7 +123,8 @@ mod tests {
     async fn only_the_right_password_verifies() {
         let passwords = Passwords::new(1);
         let hash = passwords.hash(&Secret::new("correct horse battery")).await.unwrap();
-        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert!(hash.starts_with(OWN_PREFIX), "{hash}");
+        assert!(!is_foreign(&hash) && is_foreign("$argon2i$v=19$m=19456,t=2,p=1$x"));
         assert!(passwords.verify(&Secret::new("correct horse battery"), Some(&hash)).await.unwrap());
         assert!(!passwords.verify(&Secret::new("Correct horse battery"), Some(&hash)).await.unwrap());
         assert!(!passwords.verify(&Secret::new("correct horse battery"), None).await.unwrap());

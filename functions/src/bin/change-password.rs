@@ -1,0 +1,9 @@
+//! The function `change-password`.
+
+use functions::routes::CHANGE_PASSWORD;
+use functions::serve::{InitError, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), InitError> {
+    serve(&CHANGE_PASSWORD).await
+}

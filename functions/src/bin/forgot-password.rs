@@ -1,0 +1,9 @@
+//! The function `forgot-password`.
+
+use functions::routes::FORGOT_PASSWORD;
+use functions::serve::{InitError, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), InitError> {
+    serve(&FORGOT_PASSWORD).await
+}

@@ -1,0 +1,9 @@
+//! The function `update-me`.
+
+use functions::routes::UPDATE_ME;
+use functions::serve::{InitError, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), InitError> {
+    serve(&UPDATE_ME).await
+}
