@@ -3,7 +3,10 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::endpoints::{create_customer, get_customer, intake_submit, login, me, stripe_webhook};
+use crate::endpoints::{
+    create_customer, delete_customer, get_customer, intake_submit, issue_credentials, list_customers, login, me,
+    stripe_webhook, update_customer,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,6 +22,10 @@ use crate::endpoints::{create_customer, get_customer, intake_submit, login, me, 
         me::handle,
         create_customer::handle,
         get_customer::handle,
+        list_customers::handle,
+        update_customer::handle,
+        delete_customer::handle,
+        issue_credentials::handle,
     ),
     modifiers(&Bearer),
     tags(

@@ -79,6 +79,7 @@ pub async fn run(app: &App, deadline: Option<Time>) -> Result<Summary, ApiError>
                     overdue += 1;
                     redrive(app, id, now).await?;
                 }
+                Due::Purge(id) => app.store.purge(id).await?,
                 Due::Customer(id) => summary.add(Row::Customer(id).repair(app).await),
                 Due::User(id) => summary.add(Row::User(id).repair(app).await),
             }

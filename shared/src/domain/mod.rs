@@ -13,4 +13,5 @@ pub mod matching;
 pub mod message;
 pub mod onboarding;
 pub mod password_policy;
+pub mod update;
 pub mod user;

@@ -6,6 +6,7 @@ use super::problem::{ApiError, FieldError};
 use crate::config::Settings;
 use crate::contact::{EmailAddress, Phone};
 use crate::domain::customer::{Metadata, Status};
+pub use crate::domain::update::Patch;
 use crate::ids::{ExternalId, UserId, check_id_charset};
 use crate::secret::Secret;
 use crate::text::{Address, Area, Name};
@@ -64,6 +65,16 @@ impl<'a> Fields<'a> {
                 Ok(parsed) => Some(Some(parsed)),
                 Err(message) => self.refuse(name, message),
             },
+        }
+    }
+
+    /// A field of a patch: absent, null or a new value. `None` means that it was wrong.
+    pub fn patch<T: FieldValue>(&mut self, name: &str) -> Option<Patch<T>> {
+        let absent = !self.object.contains_key(name);
+        match self.optional(name)? {
+            _ if absent => Some(Patch::Keep),
+            None => Some(Patch::Clear),
+            Some(value) => Some(Patch::Set(value)),
         }
     }
 
@@ -179,15 +190,21 @@ impl FieldValue for Secret {
 impl FieldValue for Metadata {
     fn parse_field(value: &Value, _: &Settings) -> Result<Self, String> {
         let object = value.as_object().ok_or("must be an object")?;
-        if object.len() > MAX_METADATA_KEYS {
-            return Err(format!("must have at most {MAX_METADATA_KEYS} keys"));
-        }
-        if value.to_string().len() > MAX_METADATA_BYTES {
-            return Err(format!("must be at most {MAX_METADATA_BYTES} bytes as JSON"));
-        }
-        if object.keys().any(String::is_empty) {
-            return Err("cannot have an empty key".into());
-        }
+        check_metadata(object)?;
         Ok(object.clone())
     }
+}
+
+/// Checks the limits of metadata, once more after a merge; the error is the message for the caller.
+pub fn check_metadata(metadata: &Metadata) -> Result<(), String> {
+    if metadata.len() > MAX_METADATA_KEYS {
+        return Err(format!("must have at most {MAX_METADATA_KEYS} keys"));
+    }
+    if serde_json::to_vec(metadata).is_ok_and(|json| json.len() > MAX_METADATA_BYTES) {
+        return Err(format!("must be at most {MAX_METADATA_BYTES} bytes as JSON"));
+    }
+    if metadata.keys().any(String::is_empty) {
+        return Err("cannot have an empty key".into());
+    }
+    Ok(())
 }
