@@ -26,6 +26,7 @@ pub enum Patch<T> {
 
 impl<T> Patch<T> {
     /// The new value, if there is one.
+    #[must_use]
     pub fn value(&self) -> Option<&T> {
         match self {
             Self::Set(value) => Some(value),
@@ -34,6 +35,7 @@ impl<T> Patch<T> {
     }
 
     /// The same of another type.
+    #[must_use]
     pub fn map<U>(self, convert: impl FnOnce(T) -> U) -> Patch<U> {
         match self {
             Self::Keep => Patch::Keep,
@@ -160,8 +162,8 @@ pub fn plan(request: &Request, found: Found, placeholder_domain: &str, now: Time
     }
     if let Some(user) = &mut user {
         move_login(&before, &after, user, email_holder.as_ref(), placeholder_domain);
-        if after.user_id.is_some() {
-            request.status.into_iter().for_each(|status| set_status(user, status));
+        if let Some(status) = request.status.filter(|_| after.user_id.is_some()) {
+            set_status(user, status);
         }
     }
     let user = user_before.zip(user).filter(|(before, after)| before != after);
@@ -358,12 +360,18 @@ mod tests {
         let found = |user: &User| Found { named_user: Some(user.clone()), ..unlinked() };
         assert_eq!(
             plan(&request, found(&free), DOMAIN, NOW).unwrap_err(),
-            get_or_create::Refusal::AlreadyLinked.into()
+            Refusal::Login(get_or_create::Refusal::AlreadyLinked)
         );
         free.customer_v2_id = None;
         assert!(matches!(change(&request, found(&free)).login, Some(Login::Existing(_))));
-        assert_eq!(plan(&request, unlinked(), DOMAIN, NOW).unwrap_err(), get_or_create::Refusal::UserNotFound.into());
+        assert_eq!(
+            plan(&request, unlinked(), DOMAIN, NOW).unwrap_err(),
+            Refusal::Login(get_or_create::Refusal::UserNotFound)
+        );
         free.role = Role::DeliveryBoy;
-        assert_eq!(plan(&request, found(&free), DOMAIN, NOW).unwrap_err(), get_or_create::Refusal::NotACustomer.into());
+        assert_eq!(
+            plan(&request, found(&free), DOMAIN, NOW).unwrap_err(),
+            Refusal::Login(get_or_create::Refusal::NotACustomer)
+        );
     }
 }

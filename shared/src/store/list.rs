@@ -46,7 +46,7 @@ impl Store {
             return Ok((Vec::new(), None));
         }
         let batch = self.batch_get(keys.iter().map(|(_, key)| key.clone())).await?;
-        let found = keys.into_iter().map(|(position, key)| Ok(batch.get(&key)?.map(|row| (position, row))));
+        let found = keys.into_iter().map(|(position, key)| batch.get(&key).map(|row| row.map(|row| (position, row))));
         Ok((found.filter_map(Result::transpose).collect::<Result<_, StoreError>>()?, next))
     }
 
