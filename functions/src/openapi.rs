@@ -4,8 +4,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::endpoints::{
-    change_password, create_customer, forgot_password, get_customer, intake_submit, login, logout, me, register,
-    reset_password, stripe_webhook, update_me,
+    change_password, create_customer, delete_customer, forgot_password, get_customer, intake_submit, issue_credentials,
+    list_customers, login, logout, me, register, reset_password, stripe_webhook, update_customer, update_me,
 };
 
 #[derive(OpenApi)]
@@ -28,6 +28,10 @@ use crate::endpoints::{
         update_me::handle,
         create_customer::handle,
         get_customer::handle,
+        list_customers::handle,
+        update_customer::handle,
+        delete_customer::handle,
+        issue_credentials::handle,
     ),
     modifiers(&Bearer),
     tags(

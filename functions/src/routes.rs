@@ -4,13 +4,13 @@
 //! `OpenAPI` document and the tests walk [`ALL`].
 
 use axum::Router;
-use axum::routing::{MethodRouter, get, patch, post};
+use axum::routing::{MethodRouter, delete, get, patch, post};
 use shared::app::App;
 use shared::config::Need;
 
 use crate::endpoints::{
-    change_password, create_customer, forgot_password, get_customer, intake_submit, login, logout, me, register,
-    reset_password, stripe_webhook, update_me,
+    change_password, create_customer, delete_customer, forgot_password, get_customer, intake_submit, issue_credentials,
+    list_customers, login, logout, me, register, reset_password, stripe_webhook, update_customer, update_me,
 };
 
 /// Who may call a route.
@@ -203,6 +203,54 @@ pub const GET_CUSTOMER: Function = Function {
     }],
 };
 
+/// `GET /v1/customers`.
+pub const LIST_CUSTOMERS: Function = Function {
+    name: "list-customers",
+    needs: &[Need::JwtKeys],
+    routes: &[Route {
+        method: "GET",
+        path: "/v1/customers",
+        access: Access::Admin,
+        handler: || get(list_customers::handle),
+    }],
+};
+
+/// `PATCH /v1/customers/{id}`.
+pub const UPDATE_CUSTOMER: Function = Function {
+    name: "update-customer",
+    needs: &[Need::JwtKeys],
+    routes: &[Route {
+        method: "PATCH",
+        path: "/v1/customers/{id}",
+        access: Access::Admin,
+        handler: || patch(update_customer::handle),
+    }],
+};
+
+/// `DELETE /v1/customers/{id}`.
+pub const DELETE_CUSTOMER: Function = Function {
+    name: "delete-customer",
+    needs: &[Need::JwtKeys],
+    routes: &[Route {
+        method: "DELETE",
+        path: "/v1/customers/{id}",
+        access: Access::Admin,
+        handler: || delete(delete_customer::handle),
+    }],
+};
+
+/// `POST /v1/customers/{id}/credentials`.
+pub const ISSUE_CREDENTIALS: Function = Function {
+    name: "issue-credentials",
+    needs: &[Need::JwtKeys],
+    routes: &[Route {
+        method: "POST",
+        path: "/v1/customers/{id}/credentials",
+        access: Access::Admin,
+        handler: || post(issue_credentials::handle),
+    }],
+};
+
 /// The schedule that completes what lacks a reference, a login or a number.
 pub const BACKFILL: Function = Function { name: "backfill", needs: &[], routes: &[] };
 
@@ -224,6 +272,10 @@ pub const ALL: &[&Function] = &[
     &UPDATE_ME,
     &CREATE_CUSTOMER,
     &GET_CUSTOMER,
+    &LIST_CUSTOMERS,
+    &UPDATE_CUSTOMER,
+    &DELETE_CUSTOMER,
+    &ISSUE_CREDENTIALS,
     &BACKFILL,
     &NOTIFY,
 ];

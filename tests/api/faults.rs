@@ -113,6 +113,55 @@ const CASES: &[Case] = &[
         },
         check: |world| customers(world, 1, 1, 1),
     },
+    Case {
+        name: "update",
+        prepare: |a| Box::pin(a.admin.post("/v1/customers", whole())),
+        call: |a| {
+            let id = "/v1/customers/PL1";
+            Box::pin(a.admin.patch(id, json!({ "id": "new", "email": "new@acme.io", "phone": null })))
+        },
+        check: |world| {
+            customers(world, 1, 1, 1);
+            assert_eq!((&world.of("customer")[0]["id"], world.of("customer")[0].get("phone")), (&json!("new"), None));
+        },
+    },
+    Case {
+        name: "update, lead activated",
+        prepare: |a| Box::pin(a.nobody.intake("a@x.io")),
+        call: |a| Box::pin(a.admin.patch("/v1/customers/PLE-CVP-2026-000001", json!({ "status": "active" }))),
+        check: |world| customers(world, 1, 1, 1),
+    },
+    Case {
+        name: "delete",
+        prepare: |a| Box::pin(a.admin.post("/v1/customers", whole())),
+        call: |a| {
+            Box::pin(async {
+                let answer = a.admin.delete("/v1/customers/acme").await;
+                // Deleted by the call whose answer was lost.
+                if answer.status == 404 { Answer { status: 200, ..answer } } else { answer }
+            })
+        },
+        check: |world| {
+            customers(world, 0, 0, 1);
+            assert_eq!(world.of("purge").len(), 1);
+        },
+    },
+    Case {
+        name: "issue credentials, invitation",
+        prepare: |a| Box::pin(a.admin.post("/v1/customers", whole())),
+        call: |a| Box::pin(a.admin.post("/v1/customers/acme/credentials", json!({}))),
+        check: |world| {
+            // A repeated request is a further invitation that voids the last.
+            assert!((2..=3).contains(&world.messages("invitation").len()));
+            customers(world, 1, 1, world.messages("invitation").len());
+        },
+    },
+    Case {
+        name: "issue credentials, hand-over",
+        prepare: |a| Box::pin(a.admin.post("/v1/customers", whole())),
+        call: |a| Box::pin(a.admin.post("/v1/customers/acme/credentials", json!({ "deliver": false }))),
+        check: |world| customers(world, 1, 1, 1),
+    },
 ];
 
 fn whole() -> Value {

@@ -39,3 +39,15 @@ async fn only_an_administrator_or_a_living_api_key_may_look() {
     nobody.with_token(key.expose()).get("/v1/customers/acme").await.expect(200);
     nobody.with_token("rk_0000").get("/v1/customers/acme").await.refused(401, "unauthorized");
 }
+
+#[tokio::test]
+async fn what_is_expanded_and_empty_is_a_list_and_what_is_not_is_absent() {
+    let (_app, _, admin) = TestApp::start().await;
+    admin.post("/v1/customers", json!({ "id": "a" })).await.expect(201);
+    let found = admin.get("/v1/customers/a?expand=invoices,entities").await.expect(200);
+    assert_eq!((&found.json["invoices"], &found.json["entities"]), (&json!([]), &json!([])));
+    assert!(found.json.get("trials_used").is_none());
+    let refused = admin.get("/v1/customers/a?expand=invoices,orders").await;
+    refused.refused(400, "invalid_request");
+    assert_eq!(refused.fields(), ["expand"]);
+}

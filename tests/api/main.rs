@@ -4,12 +4,16 @@
 mod backfill;
 mod budgets;
 mod create_customer;
+mod delete_customer;
 mod faults;
 mod get_customer;
 mod http;
 mod intake;
+mod issue_credentials;
+mod list_customers;
 mod login;
 mod me;
 mod notify;
 mod tidy;
+mod update_customer;
 mod webhook;

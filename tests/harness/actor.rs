@@ -66,6 +66,17 @@ impl Actor {
         self.send(request, Body::from(body.to_string())).await
     }
 
+    /// `PATCH path` with a JSON body.
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        let request = self.request("PATCH", path).header("content-type", "application/json");
+        self.send(request, Body::from(body.to_string())).await
+    }
+
+    /// `DELETE path`.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(self.request("DELETE", path), Body::empty()).await
+    }
+
     /// A request of this caller, still without a body.
     pub fn request(&self, method: &str, path: &str) -> axum::http::request::Builder {
         let request = Request::builder().method(method).uri(path).extension(ClientAddress(self.address));

@@ -221,7 +221,7 @@ def test_a_login_flood_cannot_starve_the_webhook(template):
         assert 1 <= template["Parameters"][parameter]["Default"] <= 100
 
 
-@pytest.mark.parametrize("name", ["login", "notify"])
+@pytest.mark.parametrize("name", ["login", "notify", "issue-credentials"])
 def test_functions_that_hash_have_the_cpu_for_it(template, name):
     assert by_binary(template, name)["MemorySize"] >= 1024
 

@@ -2,17 +2,23 @@
 
 pub mod change_password;
 pub mod create_customer;
+pub mod delete_customer;
 pub mod forgot_password;
 pub mod get_customer;
 pub mod intake_submit;
+pub mod issue_credentials;
+pub mod list_customers;
 pub mod login;
 pub mod logout;
 pub mod me;
 pub mod register;
 pub mod reset_password;
 pub mod stripe_webhook;
+pub mod update_customer;
 pub mod update_me;
 
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -22,6 +28,7 @@ use shared::app::App;
 use shared::clock::Time;
 use shared::http::ApiError;
 use shared::http::client::ClientAddress;
+use shared::ids::Identifier;
 
 /// Where a request came from, when the platform knows.
 type Client = Option<Extension<ClientAddress>>;
@@ -45,4 +52,10 @@ async fn limit_rate(app: &App, route: &str, client: &Client, limit: u64, now: Ti
     }
     let counted = app.store.count_request(route, &address_hash(client, app), limit, now).await?;
     counted.map_err(ApiError::RateLimited)
+}
+
+/// The identifier in a path; what no customer could be named by names nobody.
+fn identifier(path: Result<Path<String>, PathRejection>, app: &App) -> Result<Identifier, ApiError> {
+    let Path(text) = path.map_err(|_| ApiError::CustomerNotFound)?;
+    Identifier::parse(&text, &app.settings).ok_or(ApiError::CustomerNotFound)
 }

@@ -6,6 +6,7 @@ use axum::response::Response;
 use shared::app::App;
 use shared::clock::Time;
 use shared::contact::{EmailAddress, Phone};
+use shared::domain::credential::without_password;
 use shared::domain::customer::{Contact, Customer, Origin, Status};
 use shared::domain::message::{Message, MessageKind};
 use shared::domain::onboarding::{Frozen, Linked, Login, Terms, link};
@@ -213,9 +214,10 @@ impl Registration {
         transaction.create(&NoticeMarker::new("register", subject, self.now), Conflict::HandledBefore);
         match (user, customer) {
             // Never activated: another invitation, which voids the last.
-            (Some(before), _) if before.password_hash.is_none() && before.enabled => {
-                let epoch = before.credential_epoch + 1;
-                let after = User { credential_epoch: epoch, updated_at: self.now, ..before.clone() };
+            (Some(before), _)
+                if before.enabled && (before.password_hash.is_none() || before.must_change_password()) =>
+            {
+                let after = without_password(before.clone(), self.now);
                 transaction.save_user(Some(&before), &after);
                 transaction.save_message(None, &Message::to_user(MessageKind::Invitation, &after, self.now));
             }

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use super::me::{MeResponse, read};
 
 /// What is to change; null clears.
-#[derive(Clone, ToSchema)]
+#[derive(ToSchema)]
 pub struct UpdateMeRequest {
     #[schema(value_type = Option<Name>)]
     name: Patch<Name>,
@@ -56,12 +56,12 @@ pub async fn handle(
     let now = app.clock.now();
     let mut races = Backoff::new();
     loop {
-        let change = body.request.clone();
+        let change = &body.request;
         let (user, customer) = read(&app, &claims).await?;
         let user = settled(&claims, user)?;
         let (mut changed_user, mut changed_customer) = (user.clone(), customer.clone());
-        change.name.clone().apply(&mut changed_user.name);
-        change.phone.clone().apply(&mut changed_user.phone);
+        change.name.apply(&mut changed_user.name);
+        change.phone.apply(&mut changed_user.phone);
         changed_user.updated_at = now;
         let mut transaction = app.store.transaction();
         transaction.save_user(Some(&user), &changed_user);

@@ -84,6 +84,7 @@ pub async fn run(app: &App, deadline: Option<Time>) -> Result<Summary, ApiError>
                         tracing::error!(message_id = %id, ?error, "a message could not be put on its way again");
                     }
                 }
+                Due::Purge(id) => app.store.purge(id).await?,
                 Due::Customer(id) => summary.add(Row::Customer(id).repair(app).await),
                 Due::User(id) => summary.add(Row::User(id).repair(app).await),
             }

@@ -161,7 +161,7 @@ async fn mint(app: &App, message: &Message, user: &User, now: Time) -> Result<Re
 }
 
 /// Where an invitation goes: to the customer's contact, else to the user's own.
-pub(super) fn recipient(app: &App, customer: Option<&Customer>, user: &User) -> Option<Recipient> {
+pub(crate) fn recipient(app: &App, customer: Option<&Customer>, user: &User) -> Option<Recipient> {
     let own = Contact { email: Some(user.email.clone()), phone: user.phone.clone(), ..Contact::default() };
     customer.and_then(|customer| reach(app, &customer.contact)).or_else(|| reach(app, &own))
 }
@@ -174,7 +174,7 @@ fn reach(app: &App, contact: &Contact) -> Option<Recipient> {
 }
 
 /// What to sign in with: the customer number by SMS, where a placeholder would be long and odd.
-fn login_name(app: &App, user: &User, to: &Recipient) -> String {
+pub(crate) fn login_name(app: &App, user: &User, to: &Recipient) -> String {
     let email = user.email.as_str().to_owned();
     match (&user.customer_number, to) {
         (Some(number), Recipient::Sms(_)) => number.to_string(),

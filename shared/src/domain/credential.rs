@@ -11,7 +11,8 @@ use crate::token::KeyRing;
 /// How long a temporary password works, in seconds.
 pub const TEMPORARY_PASSWORD_SECONDS: i64 = 7 * 86_400;
 
-const LENGTH: usize = 16;
+/// The characters of a temporary password.
+pub const TEMPORARY_PASSWORD_CHARS: usize = 16;
 
 /// The temporary password that `message` carries under the key `kid`: the same at every delivery.
 /// `None` when the key has been retired.
@@ -22,7 +23,30 @@ pub fn temporary_password(keys: &KeyRing, kid: &str, message: &Message) -> Optio
         keys.mac_with(kid, "temporary-password", &parts)
     };
     // Every block gives about 28 characters; 256 of them are enough for any luck.
-    block(0).map(|_| readable((0..=u8::MAX).filter_map(block).flatten(), LENGTH))
+    block(0).map(|_| readable((0..=u8::MAX).filter_map(block).flatten(), TEMPORARY_PASSWORD_CHARS))
+}
+
+/// `user` without any password, for a new invitation or hand-over: what was sent or handed over before
+/// is void, and so are the sessions opened with it.
+#[must_use]
+pub fn without_password(mut user: User, now: Time) -> User {
+    user.password_hash = None;
+    user.temporary = None;
+    user.credential_epoch += 1;
+    user.token_version += 1;
+    user.updated_at = now;
+    user
+}
+
+/// `user` with the hash of a temporary password that a person hands over, good for seven days from
+/// `now`. No message derives it again.
+#[must_use]
+pub fn with_handed_over_password(user: User, hash: String, now: Time) -> User {
+    let mut user = without_password(user, now);
+    user.password_hash = Some(hash);
+    let expires_at = Some(now.plus_seconds(TEMPORARY_PASSWORD_SECONDS));
+    user.temporary = Some(TemporaryPassword { expires_at, kid: None });
+    user
 }
 
 /// `user` with the temporary password whose hash is `hash`, good for seven days from `now`.

@@ -146,7 +146,7 @@ fn change(
 }
 
 /// The named login for a customer: none when the two are linked already.
-fn link_named(customer: &Customer, user: User) -> Result<Option<Login>, Refusal> {
+pub(super) fn link_named(customer: &Customer, user: User) -> Result<Option<Login>, Refusal> {
     match (customer.user_id, user.customer_v2_id) {
         (None, None) => Ok(Some(Login::Existing(Box::new(user)))),
         (Some(own), Some(back)) if own == user.user_id && back == customer.internal_id => Ok(None),

@@ -14,4 +14,5 @@ pub mod message;
 pub mod onboarding;
 pub mod password_policy;
 pub mod recovery;
+pub mod update;
 pub mod user;

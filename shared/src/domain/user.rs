@@ -119,6 +119,12 @@ impl User {
         self.temporary.is_some()
     }
 
+    /// Whether its owner has chosen a password.
+    #[must_use]
+    pub fn is_activated(&self) -> bool {
+        self.password_hash.is_some() && self.temporary.is_none()
+    }
+
     /// The hash that a password is compared with at `now`: none for a user who is disabled, was
     /// never activated, or whose temporary password has expired.
     #[must_use]

@@ -6,6 +6,7 @@ use super::problem::{ApiError, FieldError};
 use crate::config::Settings;
 use crate::contact::{EmailAddress, Phone};
 use crate::domain::customer::{Metadata, Status};
+pub use crate::domain::update::Patch;
 use crate::ids::{ExternalId, UserId, check_id_charset};
 use crate::secret::Secret;
 use crate::text::{Address, Area, Name};
@@ -27,28 +28,6 @@ pub trait FieldValue: Sized {
 pub trait FromFields: Sized {
     /// Reads the fields; `None` when one was wrong, which `fields` has noted.
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self>;
-}
-
-/// What a change does to one value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Patch<T> {
-    /// It stays.
-    Keep,
-    /// It goes.
-    Clear,
-    /// It becomes this.
-    Set(T),
-}
-
-impl<T> Patch<T> {
-    /// The value after the change.
-    pub fn apply(self, value: &mut Option<T>) {
-        match self {
-            Self::Keep => {}
-            Self::Clear => *value = None,
-            Self::Set(new) => *value = Some(new),
-        }
-    }
 }
 
 /// The fields of a body and what was found wrong with them.
@@ -89,20 +68,22 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A field of a patch: absent, null or a new value. `None` means that it was wrong.
+    pub fn patch<T: FieldValue>(&mut self, name: &str) -> Option<Patch<T>> {
+        let absent = !self.object.contains_key(name);
+        match self.optional(name)? {
+            _ if absent => Some(Patch::Keep),
+            None => Some(Patch::Clear),
+            Some(value) => Some(Patch::Set(value)),
+        }
+    }
+
     /// A field that must be there.
     pub fn required<T: FieldValue>(&mut self, name: &str) -> Option<T> {
         match self.optional(name)? {
             Some(value) => Some(value),
             None => self.refuse(name, "is required"),
         }
-    }
-
-    /// A field of a change: absent keeps, null clears, a value sets.
-    pub fn patch<T: FieldValue>(&mut self, name: &str) -> Option<Patch<T>> {
-        if !self.object.contains_key(name) {
-            return Some(Patch::Keep);
-        }
-        self.optional(name).map(|value| value.map_or(Patch::Clear, Patch::Set))
     }
 
     /// Notes that `field` is wrong.
@@ -209,15 +190,21 @@ impl FieldValue for Secret {
 impl FieldValue for Metadata {
     fn parse_field(value: &Value, _: &Settings) -> Result<Self, String> {
         let object = value.as_object().ok_or("must be an object")?;
-        if object.len() > MAX_METADATA_KEYS {
-            return Err(format!("must have at most {MAX_METADATA_KEYS} keys"));
-        }
-        if value.to_string().len() > MAX_METADATA_BYTES {
-            return Err(format!("must be at most {MAX_METADATA_BYTES} bytes as JSON"));
-        }
-        if object.keys().any(String::is_empty) {
-            return Err("cannot have an empty key".into());
-        }
+        check_metadata(object)?;
         Ok(object.clone())
     }
+}
+
+/// Checks the limits of metadata, once more after a merge; the error is the message for the caller.
+pub fn check_metadata(metadata: &Metadata) -> Result<(), String> {
+    if metadata.len() > MAX_METADATA_KEYS {
+        return Err(format!("must have at most {MAX_METADATA_KEYS} keys"));
+    }
+    if serde_json::to_vec(metadata).is_ok_and(|json| json.len() > MAX_METADATA_BYTES) {
+        return Err(format!("must be at most {MAX_METADATA_BYTES} bytes as JSON"));
+    }
+    if metadata.keys().any(String::is_empty) {
+        return Err("cannot have an empty key".into());
+    }
+    Ok(())
 }

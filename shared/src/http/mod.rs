@@ -6,6 +6,7 @@ pub mod client;
 pub mod fields;
 pub mod idempotency;
 pub mod layers;
+pub mod page;
 pub mod problem;
 
 pub use body::JsonBody;

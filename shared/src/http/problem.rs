@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::client::request_id;
 use crate::domain::get_or_create::Refusal;
+use crate::domain::update;
 use crate::password::HashError;
 use crate::store::{Refused, StoreError};
 
@@ -70,6 +71,14 @@ pub enum ApiError {
     NotACustomer,
     /// The Stripe customer is another customer's.
     StripeIdTaken,
+    /// Another customer has this id.
+    IdTaken,
+    /// The user has chosen a password already.
+    AlreadyActive,
+    /// The customer holds a live Stripe subscription.
+    HasSubscription,
+    /// The cursor is none of ours, or of another list.
+    InvalidCursor,
     /// The event was not signed by Stripe.
     InvalidSignature,
     /// The store is unavailable.
@@ -124,12 +133,15 @@ impl ApiError {
             Self::CustomerNotFound => (StatusCode::NOT_FOUND, "customer_not_found"),
             Self::UserNotFound => (StatusCode::NOT_FOUND, "user_not_found"),
             Self::ProductNotFound => (StatusCode::NOT_FOUND, "product_not_found"),
-            Self::CustomerExists => (StatusCode::CONFLICT, "customer_exists"),
+            Self::CustomerExists | Self::IdTaken => (StatusCode::CONFLICT, "customer_exists"),
             Self::EmailTaken => (StatusCode::CONFLICT, "email_taken"),
             Self::InvalidToken => (StatusCode::BAD_REQUEST, "invalid_token"),
             Self::AlreadyLinked => (StatusCode::CONFLICT, "already_linked"),
             Self::NotACustomer => (StatusCode::CONFLICT, "not_a_customer"),
             Self::StripeIdTaken => (StatusCode::CONFLICT, "stripe_id_taken"),
+            Self::AlreadyActive => (StatusCode::CONFLICT, "already_active"),
+            Self::HasSubscription => (StatusCode::CONFLICT, "has_subscription"),
+            Self::InvalidCursor => (StatusCode::BAD_REQUEST, "invalid_cursor"),
             Self::InvalidSignature => (StatusCode::BAD_REQUEST, "invalid_signature"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
@@ -164,6 +176,10 @@ impl ApiError {
             Self::AlreadyLinked => "The user or the customer is linked to another.".into(),
             Self::NotACustomer => "The user is no customer's account.".into(),
             Self::StripeIdTaken => "Another customer has this `stripe_id`.".into(),
+            Self::IdTaken => "Another customer has this `id`.".into(),
+            Self::AlreadyActive => "The user has chosen a password; they can reset it themselves.".into(),
+            Self::HasSubscription => "The customer has a subscription; send `?cancel_subscriptions=true`.".into(),
+            Self::InvalidCursor => "The `cursor` is not one of this list; begin again without it.".into(),
             Self::InvalidSignature => "The `Stripe-Signature` header does not verify.".into(),
             Self::Unavailable(_) | Self::Internal(_) => failure(),
         }
@@ -238,6 +254,18 @@ impl From<Refusal> for ApiError {
             Refusal::UserNotFound => Self::UserNotFound,
             Refusal::AlreadyLinked => Self::AlreadyLinked,
             Refusal::NotACustomer => Self::NotACustomer,
+        }
+    }
+}
+
+impl From<update::Refusal> for ApiError {
+    fn from(refusal: update::Refusal) -> Self {
+        match refusal {
+            update::Refusal::Login(refusal) => refusal.into(),
+            update::Refusal::LeadHasNoLogin => {
+                Self::field("user_id", "cannot be linked to a lead: set its `status` to `active` as well")
+            }
+            update::Refusal::NoLeadAgain => Self::field("status", "cannot be that of a lead: the customer has a login"),
         }
     }
 }

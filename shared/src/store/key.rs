@@ -163,6 +163,12 @@ impl Key {
         Self::head(format!("RECOVERY#{id}"))
     }
 
+    /// The purge of what a deleted customer left under its key.
+    #[must_use]
+    pub fn purge(id: CustomerId) -> Self {
+        Self::head(format!("PURGE#{id}"))
+    }
+
     /// An API key, by the SHA-256 of its text.
     #[must_use]
     pub fn api_key(sha256: &str) -> Self {

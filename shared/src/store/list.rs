@@ -6,13 +6,78 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::item::{Entity, Item};
 use super::key::Key;
 use super::{Store, StoreError};
+use crate::ids::CustomerId;
+
+/// The partition of all names.
+pub(super) const NAMES: &str = "NAME";
 
 /// The partition of the list of a kind.
 pub(super) fn partition(kind: &str) -> String {
     format!("LIST#{kind}")
 }
 
+/// A page of a list: every row with its position, and the position after which the next page begins.
+pub type Page<E> = (Vec<(String, E)>, Option<String>);
+
+/// The position of `entity` in the list of its kind, if it is in one.
+pub fn position<E: Entity>(entity: &E) -> Option<String> {
+    entity.indexes().list.map(|(_, position)| position)
+}
+
 impl Store {
+    /// A page of the entities of a kind that come after `position`, oldest first. Rows that were
+    /// deleted drop out, so that a page may be short, or empty, before the list ends.
+    pub async fn list_after<E: Entity>(&self, position: Option<&str>, limit: i32) -> Result<Page<E>, StoreError> {
+        let request = self
+            .client()
+            .query()
+            .table_name(self.table())
+            .index_name("gsi1")
+            // A space sorts before every position.
+            .key_condition_expression("gsi1pk = :list AND gsi1sk > :position")
+            .expression_attribute_values(":list", AttributeValue::S(partition(E::KIND)))
+            .expression_attribute_values(":position", AttributeValue::S(position.unwrap_or(" ").into()))
+            .limit(limit);
+        let answer = request.send().await.map_err(StoreError::of)?;
+        let keyed = |item: &Item| Some((item.get("gsi1sk")?.as_s().ok()?.clone(), Key::of(item)?));
+        let keys: Vec<(String, Key)> = answer.items().iter().filter_map(keyed).collect();
+        let next = keys.last().map(|(position, _)| position.clone()).filter(|_| answer.last_evaluated_key.is_some());
+        if keys.is_empty() {
+            return Ok((Vec::new(), None));
+        }
+        let batch = self.batch_get(keys.iter().map(|(_, key)| key.clone())).await?;
+        let found = keys.into_iter().map(|(position, key)| batch.get(&key).map(|row| row.map(|row| (position, row))));
+        Ok((found.filter_map(Result::transpose).collect::<Result<_, StoreError>>()?, next))
+    }
+
+    /// The customers whose names begin with `beginning`, ignoring case; `None` when they are more
+    /// than `most`. An index: who was named this very moment may be missing.
+    pub async fn customers_named(&self, beginning: &str, most: usize) -> Result<Option<Vec<CustomerId>>, StoreError> {
+        let (mut ids, mut start) = (Vec::new(), None);
+        loop {
+            let request = self
+                .client()
+                .query()
+                .table_name(self.table())
+                .index_name("gsi3")
+                .key_condition_expression("gsi3pk = :names AND begins_with(gsi3sk, :beginning)")
+                .expression_attribute_values(":names", AttributeValue::S(NAMES.into()))
+                .expression_attribute_values(":beginning", AttributeValue::S(beginning.to_lowercase()))
+                .limit(i32::try_from(most).unwrap_or(i32::MAX).saturating_add(1))
+                .set_exclusive_start_key(start);
+            let answer = request.send().await.map_err(StoreError::of)?;
+            let pks = answer.items().iter().filter_map(|item| item.get("pk")?.as_s().ok()?.split_once('#'));
+            ids.extend(pks.filter_map(|(_, id)| id.parse().map(CustomerId).ok()));
+            if ids.len() > most {
+                return Ok(None);
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(Some(ids));
+            }
+        }
+    }
+
     /// A page of the entities of a kind, oldest first, and where the next begins.
     pub async fn list<E: Entity>(&self, start: Option<Item>, limit: i32) -> Result<(Vec<E>, Option<Item>), StoreError> {
         let request = self

@@ -6,6 +6,7 @@
 
 pub mod api_key;
 pub mod attempts;
+pub mod children;
 pub mod connect;
 pub mod counter;
 pub mod item;
@@ -14,6 +15,7 @@ pub mod list;
 pub mod marker;
 pub mod members;
 pub mod phone;
+pub mod purge;
 pub mod rate;
 pub mod records;
 pub mod recovery;

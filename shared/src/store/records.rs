@@ -9,9 +9,11 @@ use uuid::Uuid;
 use super::item::{Entity, Indexes};
 use super::key::Key;
 use super::members::{EmailMembers, MemberLists};
+use super::purge::Purge;
 use super::transaction::{Conflict, Transaction};
 use super::{Store, StoreError};
 use super::{list, work};
+use crate::clock::Time;
 use crate::contact::{EmailAddress, Phone};
 use crate::domain::customer::Customer;
 use crate::domain::message::{Message, MessageState};
@@ -58,7 +60,7 @@ impl Entity for Customer {
         Indexes {
             list: Some((list::partition(Self::KIND), position)),
             work: work::review_entry(self.review, self.created_at, &self.key()),
-            name: name.map(|name| ("NAME".into(), name)),
+            name: name.map(|name| (list::NAMES.into(), name)),
         }
     }
 }
@@ -148,6 +150,28 @@ impl Transaction {
             self.save_message(None, invitation);
         }
         self
+    }
+
+    /// Deletes a customer with what can be had again: its id, its Stripe customer, its memberships.
+    /// Its reference stays issued, and what lies under its key is left to a purge. `lists` holds the
+    /// member list of its e-mail address as it was read.
+    pub fn delete_customer(&mut self, customer: &Customer, lists: &MemberLists, now: Time) -> &mut Self {
+        let id = customer.internal_id;
+        self.delete_version(&customer.key(), customer.version, Conflict::Changed);
+        self.move_guard(customer.id.as_ref().map(Key::external_id), None, id.0, Conflict::Changed);
+        let stripe = customer.stripe_id.as_deref().map(Key::stripe_customer);
+        self.move_guard(stripe, None, id.0, Conflict::Changed);
+        self.move_phone((customer.contact.phone.as_ref(), None), |phone| Key::customer_phone(phone, id), id.0);
+        lists.move_member(self, id, customer.contact.email.as_ref(), None);
+        self.create(&Purge::new(id, now), Conflict::Changed)
+    }
+
+    /// Deletes a user with its login and its membership. Its number stays issued.
+    pub fn delete_user(&mut self, user: &User) -> &mut Self {
+        let id = user.user_id;
+        self.delete_version(&user.key(), user.version, Conflict::Changed);
+        self.move_guard(Some(Key::login(&user.email)), None, id.0, Conflict::Changed);
+        self.move_phone((user.phone.as_ref(), None), |phone| Key::user_phone(phone, id), id.0)
     }
 
     /// Writes a message.

@@ -25,6 +25,8 @@ pub enum Due {
     Customer(CustomerId),
     /// A message that has not been sent.
     Message(Uuid),
+    /// What a deleted customer left.
+    Purge(CustomerId),
 }
 
 impl Due {
@@ -35,6 +37,7 @@ impl Due {
             "USER" => Some(Self::User(UserId(id))),
             "CUSTOMER" => Some(Self::Customer(CustomerId(id))),
             "OUTBOX" => Some(Self::Message(id)),
+            "PURGE" => Some(Self::Purge(CustomerId(id))),
             _ => None,
         }
     }

@@ -1,0 +1,9 @@
+//! The function `delete-customer`.
+
+use functions::routes::DELETE_CUSTOMER;
+use functions::serve::{InitError, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), InitError> {
+    serve(&DELETE_CUSTOMER).await
+}

@@ -1,0 +1,9 @@
+//! The function `issue-credentials`.
+
+use functions::routes::ISSUE_CREDENTIALS;
+use functions::serve::{InitError, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), InitError> {
+    serve(&ISSUE_CREDENTIALS).await
+}

@@ -1,0 +1,9 @@
+//! The function `list-customers`.
+
+use functions::routes::LIST_CUSTOMERS;
+use functions::serve::{InitError, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), InitError> {
+    serve(&LIST_CUSTOMERS).await
+}

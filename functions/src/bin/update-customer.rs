@@ -1,0 +1,9 @@
+//! The function `update-customer`.
+
+use functions::routes::UPDATE_CUSTOMER;
+use functions::serve::{InitError, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), InitError> {
+    serve(&UPDATE_CUSTOMER).await
+}

@@ -1,0 +1,76 @@
+//! Deletes a customer together with its login. Its reference and number stay issued.
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use serde::Serialize;
+use shared::app::App;
+use shared::domain::customer::Customer;
+use shared::domain::user::User;
+use shared::http::ApiError;
+use shared::http::caller::Admin;
+use shared::http::problem::Problem;
+use shared::store::key::Key;
+use shared::store::members::{EmailMembers, MemberLists};
+use shared::store::retry::Backoff;
+use shared::store::{Refused, Transaction};
+use utoipa::ToSchema;
+
+/// That it is done.
+#[derive(Serialize, ToSchema)]
+pub struct DeleteCustomerResponse {
+    /// Always true.
+    success: bool,
+}
+
+/// Deletes a customer.
+#[utoipa::path(
+    delete, path = "/v1/customers/{id}", tag = "customers", operation_id = "deleteCustomer", security(("bearer" = [])),
+    params(
+        ("id" = String, Path, description = "The caller's id, the internal id, the reference or the customer number."),
+        ("cancel_subscriptions" = Option<bool>, Query, description = "Cancels what the customer holds at Stripe."),
+    ),
+    responses(
+        (status = 200, description = "Customer and login are gone.", body = DeleteCustomerResponse),
+        (status = "default", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn handle(
+    State(app): State<App>,
+    _caller: Admin,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Json<DeleteCustomerResponse>, ApiError> {
+    let identifier = super::identifier(path, &app)?;
+    let now = app.clock.now();
+    let mut customer = app.store.find_customer(&identifier).await?.ok_or(ApiError::CustomerNotFound)?;
+    let mut races = Backoff::new();
+    loop {
+        let (user, lists) = read(&app, &customer).await?;
+        let mut transaction: Transaction = app.store.transaction();
+        transaction.delete_customer(&customer, &lists, now);
+        if let Some(user) = &user {
+            transaction.delete_user(user);
+        }
+        match transaction.commit(&app.store).await {
+            Ok(()) => return Ok(Json(DeleteCustomerResponse { success: true })),
+            Err(Refused::Conflict(_)) if races.wait().await => {}
+            Err(refused) => return Err(refused.into()),
+        }
+        customer = app.store.customer(customer.internal_id).await?.ok_or(ApiError::CustomerNotFound)?;
+    }
+}
+
+/// The login that goes with the customer, unless it is another's, and the list it leaves.
+async fn read(app: &App, customer: &Customer) -> Result<(Option<User>, MemberLists), ApiError> {
+    let list = customer.contact.email.as_ref().map(Key::email_members);
+    let user = customer.user_id.map(Key::user);
+    let keys: Vec<Key> = list.iter().chain(&user).cloned().collect();
+    if keys.is_empty() {
+        return Ok((None, MemberLists::default()));
+    }
+    let batch = app.store.batch_get(keys).await?;
+    let user: Option<User> = user.map(|key| batch.get(&key)).transpose()?.flatten();
+    let user = user.filter(|user| user.customer_v2_id == Some(customer.internal_id));
+    let list: Option<EmailMembers> = list.map(|key| batch.get(&key)).transpose()?.flatten();
+    Ok((user, MemberLists::of(list)))
+}

@@ -1,0 +1,54 @@
+//! `DELETE /v1/customers/{id}`.
+
+use futures::future::join_all;
+use harness::TestApp;
+use serde_json::json;
+
+#[tokio::test]
+async fn what_can_be_had_again_is_free_and_numbers_are_not() {
+    let (app, nobody, admin) = TestApp::start().await;
+    let body = json!({ "id": "a", "email": "a@x.io", "phone": "9876543210", "stripe_id": "cus_1" });
+    admin.post("/v1/customers", body.clone()).await.expect(201);
+    app.deliver_mail().await;
+    let session = nobody.login("a@x.io", &app.temporary_password("a@x.io")).await.expect(200);
+    let gone = admin.delete("/v1/customers/a?cancel_subscriptions=true").await.expect(200);
+    assert_eq!(gone.json, json!({ "success": true }));
+    admin.delete("/v1/customers/a").await.refused(404, "customer_not_found");
+    nobody.with_token(session.str("token")).get("/auth/me").await.refused(401, "unauthorized");
+    for name in ["a", "PL1", "PLE-CVP-2026-000001"] {
+        admin.get(&format!("/v1/customers/{name}")).await.refused(404, "customer_not_found");
+    }
+    let again = admin.post("/v1/customers", body).await.expect(201);
+    assert_eq!((again.str("customerId"), again.str("customer_reference")), ("PL2", "PLE-CVP-2026-000002"));
+    app.world().await.assert_straight();
+    functions::jobs::backfill::run(&app.app, None).await.unwrap();
+    let world = app.world().await;
+    world.assert_straight();
+    assert!(world.of("purge").is_empty());
+}
+
+#[tokio::test]
+async fn an_address_then_means_the_next_who_has_it() {
+    let (app, _, admin) = TestApp::start().await;
+    admin.post("/v1/customers", json!({ "id": "a", "email": "a@x.io" })).await.expect(201);
+    let second = admin.post("/v1/customers", json!({ "id": "b", "email": "a@x.io" })).await.expect(201);
+    admin.delete("/v1/customers/a").await.expect(200);
+    let found = admin.post("/v1/customers", json!({ "id": null, "email": "a@x.io" })).await.expect(200);
+    assert_eq!(found.json["internal_id"], second.json["internal_id"]);
+    app.world().await.assert_straight();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_that_races_claims_and_creates_leaves_nothing_half() {
+    let (app, _, admin) = TestApp::start().await;
+    let first = admin.post("/v1/customers", json!({ "email": "a@x.io" })).await.expect(201);
+    let path = format!("/v1/customers/{}", first.str("internal_id"));
+    let claims =
+        join_all((0..4).map(|n| admin.post("/v1/customers", json!({ "id": format!("c{n}"), "email": "a@x.io" }))));
+    let creates = join_all((0..4).map(|_| admin.post("/v1/customers", json!({ "email": "a@x.io" }))));
+    let deletes = join_all((0..2).map(|_| admin.delete(&path)));
+    let (claims, creates, deletes) = tokio::join!(claims, creates, deletes);
+    assert!(claims.iter().chain(&creates).all(|answer| answer.status < 300));
+    assert_eq!(deletes.iter().filter(|answer| answer.status == 200).count(), 1);
+    app.world().await.assert_straight();
+}

@@ -1,0 +1,43 @@
+//! `POST /v1/customers/{id}/credentials`.
+
+use harness::TestApp;
+use serde_json::json;
+
+const PATH: &str = "/v1/customers/a/credentials";
+
+#[tokio::test]
+async fn a_hand_over_and_an_invitation_void_what_was_before() {
+    let (app, nobody, admin) = TestApp::start().await;
+    admin.post("/v1/customers", json!({ "id": "a", "email": "a@x.io" })).await.expect(201);
+    let handed = admin.post(PATH, json!({ "deliver": false })).await.expect(200);
+    assert_eq!((handed.str("login"), handed.header("cache-control")), ("a@x.io", Some("no-store")));
+    assert_eq!(handed.str("expires_at"), "2026-11-27T12:00:00Z");
+    app.deliver_mail().await;
+    assert!(app.delivered().is_empty(), "the invitation that was on its way is void");
+    nobody.login("a@x.io", handed.str("temporary_password")).await.expect(200);
+    let invited = admin.post(PATH, json!({})).await.expect(202);
+    assert_eq!(invited.json, json!({ "login": "a@x.io", "delivered_to": "email" }));
+    nobody.login("a@x.io", handed.str("temporary_password")).await.refused(401, "invalid_credentials");
+    app.deliver_mail().await;
+    let sent = app.temporary_password("a@x.io");
+    nobody.login("a@x.io", &sent).await.expect(200);
+    let last = admin.post(PATH, json!({ "deliver": false })).await.expect(200);
+    nobody.login("a@x.io", &sent).await.refused(401, "invalid_credentials");
+    nobody.login("a@x.io", last.str("temporary_password")).await.expect(200);
+    app.world().await.assert_straight();
+}
+
+#[tokio::test]
+async fn who_cannot_be_given_credentials_is_told_apart() {
+    let (app, nobody, admin) = TestApp::start().await;
+    admin.post(PATH, json!({})).await.refused(404, "customer_not_found");
+    admin.post("/v1/customers", json!({ "id": "a" })).await.expect(201);
+    let unreachable = admin.post(PATH, json!({ "deliver": true })).await;
+    unreachable.refused(400, "invalid_request");
+    assert_eq!(unreachable.fields(), ["deliver"]);
+    assert_eq!(admin.post(PATH, json!({ "deliver": false })).await.expect(200).str("login"), "PL1");
+    let lead = nobody.intake("lead@x.io").await.expect(201);
+    let path = format!("/v1/customers/{}/credentials", lead.str("client_id"));
+    admin.post(&path, json!({})).await.refused(404, "user_not_found");
+    app.world().await.assert_straight();
+}
