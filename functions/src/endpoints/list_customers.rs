@@ -1,6 +1,6 @@
 //! Customers in order of creation, all of them or those that a search finds.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::{Query, State};

@@ -3,7 +3,7 @@
 //! A cursor names a position in the list and the filter it was made for, so that it cannot be taken
 //! to another list, where rows would be missing.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -32,7 +32,7 @@ pub struct PageRequest {
 
 impl PageRequest {
     /// Reads `limit` and `cursor` of a list that is filtered by `filter`.
-    pub fn parse(query: &HashMap<String, String>, filter: &[&str]) -> Result<Self, ApiError> {
+    pub fn parse(query: &BTreeMap<String, String>, filter: &[&str]) -> Result<Self, ApiError> {
         let limit = match query.get("limit") {
             None => DEFAULT_LIMIT,
             Some(text) => parse_limit(text)?,
@@ -71,13 +71,13 @@ mod tests {
 
     const POSITION: &str = "2026-11-20T12:00:00Z#0190a1c2-0000-7000-8000-000000000000";
 
-    fn query(name: &str, value: &str) -> HashMap<String, String> {
-        HashMap::from([(name.to_owned(), value.to_owned())])
+    fn query(name: &str, value: &str) -> BTreeMap<String, String> {
+        BTreeMap::from([(name.to_owned(), value.to_owned())])
     }
 
     #[test]
     fn a_cursor_leads_back_to_its_position_in_its_own_list_only() {
-        let cursor = PageRequest::parse(&HashMap::new(), &["active", ""]).unwrap().cursor(POSITION);
+        let cursor = PageRequest::parse(&BTreeMap::new(), &["active", ""]).unwrap().cursor(POSITION);
         let page = PageRequest::parse(&query("cursor", &cursor), &["active", ""]).unwrap();
         assert_eq!((page.limit, page.after.as_deref()), (20, Some(POSITION)));
         for filter in [["", "active"], ["trial", ""]] {
