@@ -135,7 +135,7 @@ const CASES: &[Case] = &[
         name: "delete",
         prepare: |a| Box::pin(a.admin.post("/v1/customers", whole())),
         call: |a| {
-            Box::pin(async {
+            Box::pin(async move {
                 let answer = a.admin.delete("/v1/customers/acme").await;
                 // Deleted by the call whose answer was lost.
                 if answer.status == 404 { Answer { status: 200, ..answer } } else { answer }
