@@ -120,6 +120,20 @@ async fn a_person_who_was_invited_and_tried_to_register_still_gets_in() {
     assert_eq!(session.json["must_change_password"], true);
 }
 
+#[tokio::test]
+async fn a_person_whose_invitation_expired_is_invited_anew() {
+    let (app, nobody, admin) = TestApp::start().await;
+    admin.post("/v1/customers", json!({ "email": "a@x.io" })).await.expect(201);
+    app.deliver_mail().await;
+    let old = app.temporary_password("a@x.io");
+    app.clock.advance_seconds(8 * 86_400);
+    register(&nobody, "a@x.io").await.refused(409, "email_taken");
+    app.deliver_mail().await;
+    nobody.login("a@x.io", &app.temporary_password("a@x.io")).await.expect(200);
+    nobody.login("a@x.io", &old).await.refused(401, "invalid_credentials");
+    app.world().await.assert_straight();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_twelve_registrations_of_one_address_at_once_one_is_made() {
     let (app, nobody, _) = TestApp::start().await;

@@ -209,14 +209,14 @@ fn unsigned(user: &User, good: &str) -> Vec<Forged> {
     let message = |header: &str, claims: &str| format!("{}.{}", base64(header), base64(claims));
     let keyed =
         |kid: &str, key: &[u8]| sign(&json!({ "typ": "JWT", "alg": "HS256", "kid": kid }).to_string(), &claims, key);
-    let carried = json!({ "kty": "oct", "alg": "HS256", "k": base64([7; 32]) });
+    let carried = json!({ "kty": "oct", "alg": "HS256", "k": base64([7_u8; 32]) });
     let carrying = |kid: &str| json!({ "typ": "JWT", "alg": "HS256", "kid": kid, "jwk": carried }).to_string();
     let elsewhere = json!({ "typ": "JWT", "alg": "HS256", "kid": "evil", "jku": "https://evil.example/jwks.json" });
     let long = |algorithm: &str, signed: fn(&[u8], &str) -> Vec<u8>| {
         let message = message(&with(&self::header(), "alg", Some(json!(algorithm))).to_string(), &claims);
         format!("{message}.{}", base64(signed(&SIGNING_KEY, &message)))
     };
-    let retired = format!("retired-1:{}", STANDARD.encode([3; 32]));
+    let retired = format!("retired-1:{}", STANDARD.encode([3_u8; 32]));
     let (stranger, _) = KeyRing::generate();
     let all: Vec<(&str, String)> = vec![
         ("alg none, no signature", format!("{}.", message(&none, &claims))),

@@ -1,6 +1,5 @@
 //! `PATCH /auth/me`.
 
-use axum::body::Body;
 use futures::future::join_all;
 use harness::{Actor, Answer, TestApp};
 use serde_json::{Value, json};
@@ -9,8 +8,7 @@ use shared::domain::user::Role;
 use crate::accounts::{PASSWORD, api_key, fields, register, with_user};
 
 async fn patch(actor: &Actor, body: Value) -> Answer {
-    let request = actor.request("PATCH", "/auth/me").header("content-type", "application/json");
-    actor.send(request, Body::from(body.to_string())).await
+    actor.patch("/auth/me", body).await
 }
 
 #[tokio::test]
@@ -38,6 +36,11 @@ async fn a_customer_changes_their_details_in_both_records() {
     nobody.login("+14155550100", PASSWORD).await.expect(200);
     let same = patch(&user, json!({})).await.expect(200);
     assert_eq!(same.json, answer.json);
+    // Null clears.
+    let answer = patch(&user, json!({ "phone": null, "area": null })).await.expect(200);
+    assert!(answer.json["phone"].is_null() && answer.json["customer"]["phone"].is_null(), "{}", answer.text);
+    assert!(answer.json["customer"]["area"].is_null() && answer.json["customer"]["address"].is_string());
+    nobody.login("+14155550100", PASSWORD).await.refused(401, "invalid_credentials");
     app.world().await.assert_straight();
 }
 

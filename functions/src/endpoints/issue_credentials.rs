@@ -116,13 +116,12 @@ async fn hand_over(app: &App, identifier: &Identifier, now: Time) -> Result<Resp
     let mut made: Option<(Secret, String)> = None;
     loop {
         let (_, user) = read(app, identifier).await?;
-        let (password, hash) = match made.take() {
-            Some(made) => made,
-            None => {
-                let password = readable_password(TEMPORARY_PASSWORD_CHARS);
-                let hash = app.passwords.hash(&password).await?;
-                (password, hash)
-            }
+        let (password, hash) = if let Some(made) = made.take() {
+            made
+        } else {
+            let password = readable_password(TEMPORARY_PASSWORD_CHARS);
+            let hash = app.passwords.hash(&password).await?;
+            (password, hash)
         };
         let after = with_handed_over_password(user.clone(), hash.clone(), now);
         let mut transaction = app.store.transaction();
