@@ -5,6 +5,7 @@
 
 pub mod activation;
 pub mod attempts;
+pub mod balance;
 pub mod credential;
 pub mod customer;
 pub mod get_or_create;
@@ -13,4 +14,7 @@ pub mod matching;
 pub mod message;
 pub mod onboarding;
 pub mod password_policy;
+pub mod product;
+pub mod product_id;
+pub mod start;
 pub mod user;
