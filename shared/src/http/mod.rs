@@ -6,7 +6,9 @@ pub mod client;
 pub mod fields;
 pub mod idempotency;
 pub mod layers;
+pub mod page;
 pub mod problem;
+pub mod product;
 
 pub use body::JsonBody;
 pub use problem::{ApiError, FieldError};

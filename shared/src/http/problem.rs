@@ -58,6 +58,10 @@ pub enum ApiError {
     UserNotFound,
     /// There is no such product.
     ProductNotFound,
+    /// No product has ever had this feature.
+    FeatureNotFound,
+    /// The cursor is none that a list has given.
+    InvalidCursor,
     /// The address belongs to a customer.
     CustomerExists,
     /// The user or the customer is linked to another.
@@ -120,6 +124,8 @@ impl ApiError {
             Self::CustomerNotFound => (StatusCode::NOT_FOUND, "customer_not_found"),
             Self::UserNotFound => (StatusCode::NOT_FOUND, "user_not_found"),
             Self::ProductNotFound => (StatusCode::NOT_FOUND, "product_not_found"),
+            Self::FeatureNotFound => (StatusCode::NOT_FOUND, "feature_not_found"),
+            Self::InvalidCursor => (StatusCode::BAD_REQUEST, "invalid_cursor"),
             Self::CustomerExists => (StatusCode::CONFLICT, "customer_exists"),
             Self::AlreadyLinked => (StatusCode::CONFLICT, "already_linked"),
             Self::NotACustomer => (StatusCode::CONFLICT, "not_a_customer"),
@@ -152,6 +158,8 @@ impl ApiError {
             Self::CustomerNotFound => "There is no such customer.".into(),
             Self::UserNotFound => "There is no such user.".into(),
             Self::ProductNotFound => "There is no such product.".into(),
+            Self::FeatureNotFound => "No product has this feature.".into(),
+            Self::InvalidCursor => "The cursor is none that this list has given.".into(),
             Self::CustomerExists => "This cannot be submitted again. If you are a customer, sign in.".into(),
             Self::AlreadyLinked => "The user or the customer is linked to another.".into(),
             Self::NotACustomer => "The user is no customer's account.".into(),

@@ -6,6 +6,7 @@
 
 pub mod api_key;
 pub mod attempts;
+pub mod balances;
 pub mod connect;
 pub mod counter;
 pub mod item;
@@ -14,11 +15,13 @@ pub mod list;
 pub mod marker;
 pub mod members;
 pub mod phone;
+pub mod products;
 pub mod rate;
 pub mod records;
 pub mod retry;
 pub mod table;
 pub mod transaction;
+pub mod trial;
 pub mod work;
 
 use std::collections::HashMap;
