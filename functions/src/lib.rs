@@ -10,8 +10,10 @@
 //! 5. `template.yaml`: the function, its route and its policy.
 //! 6. `tests/api/<name>.rs`: its stories. The tidy tests fail until all of this is there.
 
+pub mod creation;
 pub mod endpoints;
 pub mod jobs;
+pub mod metering;
 pub mod openapi;
 pub mod routes;
 pub mod serve;

@@ -3,7 +3,9 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::endpoints::{create_customer, get_customer, intake_submit, login, me, stripe_webhook};
+use crate::endpoints::{
+    check, create_customer, get_customer, intake_submit, list_products, login, me, put_product, stripe_webhook, track,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,12 +21,17 @@ use crate::endpoints::{create_customer, get_customer, intake_submit, login, me, 
         me::handle,
         create_customer::handle,
         get_customer::handle,
+        put_product::handle,
+        list_products::handle,
+        check::handle,
+        track::handle,
     ),
     modifiers(&Bearer),
     tags(
         (name = "public", description = "What anybody may call."),
         (name = "account", description = "Signing in, and what a signed-in user may do."),
         (name = "customers", description = "What an administrator or an API key may do."),
+        (name = "products", description = "What there is to hold, and how much of it is used."),
     )
 )]
 struct Document;

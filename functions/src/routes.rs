@@ -4,11 +4,13 @@
 //! `OpenAPI` document and the tests walk [`ALL`].
 
 use axum::Router;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, post, put};
 use shared::app::App;
 use shared::config::Need;
 
-use crate::endpoints::{create_customer, get_customer, intake_submit, login, me, stripe_webhook};
+use crate::endpoints::{
+    check, create_customer, get_customer, intake_submit, list_products, login, me, put_product, stripe_webhook, track,
+};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +130,44 @@ pub const GET_CUSTOMER: Function = Function {
     }],
 };
 
+/// `PUT /v1/products/{id}`.
+pub const PUT_PRODUCT: Function = Function {
+    name: "put-product",
+    needs: &[Need::JwtKeys],
+    routes: &[Route {
+        method: "PUT",
+        path: "/v1/products/{id}",
+        access: Access::Admin,
+        handler: || put(put_product::handle),
+    }],
+};
+
+/// `GET /v1/products`.
+pub const LIST_PRODUCTS: Function = Function {
+    name: "list-products",
+    needs: &[Need::JwtKeys],
+    routes: &[Route {
+        method: "GET",
+        path: "/v1/products",
+        access: Access::Admin,
+        handler: || get(list_products::handle),
+    }],
+};
+
+/// `POST /v1/check`.
+pub const CHECK: Function = Function {
+    name: "check",
+    needs: &[Need::JwtKeys],
+    routes: &[Route { method: "POST", path: "/v1/check", access: Access::Admin, handler: || post(check::handle) }],
+};
+
+/// `POST /v1/track`.
+pub const TRACK: Function = Function {
+    name: "track",
+    needs: &[Need::JwtKeys],
+    routes: &[Route { method: "POST", path: "/v1/track", access: Access::Admin, handler: || post(track::handle) }],
+};
+
 /// The schedule that completes what lacks a reference, a login or a number.
 pub const BACKFILL: Function = Function { name: "backfill", needs: &[], routes: &[] };
 
@@ -136,8 +176,20 @@ pub const NOTIFY: Function =
     Function { name: "notify", needs: &[Need::JwtKeys, Need::PublicBaseUrl, Need::MailFrom], routes: &[] };
 
 /// Every function.
-pub const ALL: &[&Function] =
-    &[&INTAKE_SUBMIT, &STRIPE_WEBHOOK, &LOGIN, &ME, &CREATE_CUSTOMER, &GET_CUSTOMER, &BACKFILL, &NOTIFY];
+pub const ALL: &[&Function] = &[
+    &INTAKE_SUBMIT,
+    &STRIPE_WEBHOOK,
+    &LOGIN,
+    &ME,
+    &CREATE_CUSTOMER,
+    &GET_CUSTOMER,
+    &PUT_PRODUCT,
+    &LIST_PRODUCTS,
+    &CHECK,
+    &TRACK,
+    &BACKFILL,
+    &NOTIFY,
+];
 
 /// The routes of `functions`.
 pub fn router(functions: &[&Function]) -> Router<App> {

@@ -27,5 +27,6 @@ pub async fn handle(
     let Path(text) = path.map_err(|_| ApiError::CustomerNotFound)?;
     let identifier = Identifier::parse(&text, &app.settings).ok_or(ApiError::CustomerNotFound)?;
     let customer = app.store.find_customer(&identifier).await?.ok_or(ApiError::CustomerNotFound)?;
-    Ok(Json(customer.into()))
+    let usage = app.store.usage(customer.internal_id).await?;
+    Ok(Json(CustomerView::new(customer, &usage, app.clock.now())))
 }

@@ -4,9 +4,12 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use shared::app::App;
+use shared::domain::balance::Usage;
 use shared::http::ApiError;
 use shared::http::caller::{Session, live};
 use shared::http::problem::Problem;
+use shared::ids::CustomerId;
+use shared::store::StoreError;
 use shared::store::key::Key;
 use utoipa::ToSchema;
 
@@ -34,12 +37,26 @@ pub async fn handle(State(app): State<App>, Session(claims): Session) -> Result<
     let user_key = Key::user(claims.sub);
     // The claim only says what to read early; the live user decides.
     let claimed = claims.customer_v2_id.map(Key::customer);
-    let batch = app.store.batch_get(std::iter::once(user_key.clone()).chain(claimed)).await?;
+    let heads = app.store.batch_get(std::iter::once(user_key.clone()).chain(claimed));
+    let (batch, usage) = tokio::join!(heads, usage_of(&app, claims.customer_v2_id));
+    let batch = batch?;
     let user = live(&claims, batch.get(&user_key)?)?;
-    let customer = match user.customer_v2_id {
-        None => None,
-        Some(id) if claims.customer_v2_id == Some(id) => batch.get(&Key::customer(id))?,
-        Some(id) => app.store.customer(id).await?,
+    let (customer, usage) = match user.customer_v2_id {
+        None => (None, Vec::new()),
+        Some(id) if claims.customer_v2_id == Some(id) => (batch.get(&Key::customer(id))?, usage?),
+        Some(id) => {
+            let (customer, usage) = tokio::join!(app.store.customer(id), app.store.usage(id));
+            (customer?, usage?)
+        }
     };
-    Ok(Json(MeResponse { user: user.into(), customer: customer.map(Into::into) }))
+    let now = app.clock.now();
+    let customer = customer.map(|customer| CustomerView::new(customer, &usage, now));
+    Ok(Json(MeResponse { user: user.into(), customer }))
+}
+
+async fn usage_of(app: &App, id: Option<CustomerId>) -> Result<Vec<Usage>, StoreError> {
+    match id {
+        Some(id) => app.store.usage(id).await,
+        None => Ok(Vec::new()),
+    }
 }

@@ -1,11 +1,15 @@
 //! One file per endpoint: its request, its answer, `handle`.
 
+pub mod check;
 pub mod create_customer;
 pub mod get_customer;
 pub mod intake_submit;
+pub mod list_products;
 pub mod login;
 pub mod me;
+pub mod put_product;
 pub mod stripe_webhook;
+pub mod track;
 
 use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderValue, StatusCode};
