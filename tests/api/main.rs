@@ -3,7 +3,9 @@
 
 mod backfill;
 mod budgets;
+mod check;
 mod create_customer;
+mod defaults;
 mod faults;
 mod get_customer;
 mod http;
@@ -11,5 +13,7 @@ mod intake;
 mod login;
 mod me;
 mod notify;
+mod products;
 mod tidy;
+mod track;
 mod webhook;
