@@ -11,8 +11,10 @@
 //! 6. `tests/api/<name>.rs`: its stories. The tidy tests fail until all of this is there.
 
 mod account;
+pub mod creation;
 pub mod endpoints;
 pub mod jobs;
+pub mod metering;
 pub mod openapi;
 pub mod routes;
 pub mod serve;

@@ -4,8 +4,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::endpoints::{
-    change_password, create_customer, delete_customer, forgot_password, get_customer, intake_submit, issue_credentials,
-    list_customers, login, logout, me, register, reset_password, stripe_webhook, update_customer, update_me,
+    change_password, check, create_customer, delete_customer, forgot_password, get_customer, intake_submit,
+    issue_credentials, list_customers, list_products, login, logout, me, put_product, register, reset_password,
+    stripe_webhook, track, update_customer, update_me,
 };
 
 #[derive(OpenApi)]
@@ -32,12 +33,17 @@ use crate::endpoints::{
         update_customer::handle,
         delete_customer::handle,
         issue_credentials::handle,
+        put_product::handle,
+        list_products::handle,
+        check::handle,
+        track::handle,
     ),
     modifiers(&Bearer),
     tags(
         (name = "public", description = "What anybody may call."),
         (name = "account", description = "Signing in, and what a signed-in user may do."),
         (name = "customers", description = "What an administrator or an API key may do."),
+        (name = "products", description = "What there is to hold, and how much of it is used."),
     )
 )]
 struct Document;

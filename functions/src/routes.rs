@@ -4,13 +4,14 @@
 //! `OpenAPI` document and the tests walk [`ALL`].
 
 use axum::Router;
-use axum::routing::{MethodRouter, delete, get, patch, post};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use shared::app::App;
 use shared::config::Need;
 
 use crate::endpoints::{
-    change_password, create_customer, delete_customer, forgot_password, get_customer, intake_submit, issue_credentials,
-    list_customers, login, logout, me, register, reset_password, stripe_webhook, update_customer, update_me,
+    change_password, check, create_customer, delete_customer, forgot_password, get_customer, intake_submit,
+    issue_credentials, list_customers, list_products, login, logout, me, put_product, register, reset_password,
+    stripe_webhook, track, update_customer, update_me,
 };
 
 /// Who may call a route.
@@ -251,6 +252,44 @@ pub const ISSUE_CREDENTIALS: Function = Function {
     }],
 };
 
+/// `PUT /v1/products/{id}`.
+pub const PUT_PRODUCT: Function = Function {
+    name: "put-product",
+    needs: &[Need::JwtKeys],
+    routes: &[Route {
+        method: "PUT",
+        path: "/v1/products/{id}",
+        access: Access::Admin,
+        handler: || put(put_product::handle),
+    }],
+};
+
+/// `GET /v1/products`.
+pub const LIST_PRODUCTS: Function = Function {
+    name: "list-products",
+    needs: &[Need::JwtKeys],
+    routes: &[Route {
+        method: "GET",
+        path: "/v1/products",
+        access: Access::Admin,
+        handler: || get(list_products::handle),
+    }],
+};
+
+/// `POST /v1/check`.
+pub const CHECK: Function = Function {
+    name: "check",
+    needs: &[Need::JwtKeys],
+    routes: &[Route { method: "POST", path: "/v1/check", access: Access::Admin, handler: || post(check::handle) }],
+};
+
+/// `POST /v1/track`.
+pub const TRACK: Function = Function {
+    name: "track",
+    needs: &[Need::JwtKeys],
+    routes: &[Route { method: "POST", path: "/v1/track", access: Access::Admin, handler: || post(track::handle) }],
+};
+
 /// The schedule that completes what lacks a reference, a login or a number.
 pub const BACKFILL: Function = Function { name: "backfill", needs: &[], routes: &[] };
 
@@ -276,6 +315,10 @@ pub const ALL: &[&Function] = &[
     &UPDATE_CUSTOMER,
     &DELETE_CUSTOMER,
     &ISSUE_CREDENTIALS,
+    &PUT_PRODUCT,
+    &LIST_PRODUCTS,
+    &CHECK,
+    &TRACK,
     &BACKFILL,
     &NOTIFY,
 ];

@@ -6,7 +6,11 @@ use serde::Serialize;
 use shared::app::App;
 use shared::clock::Time;
 use shared::contact::{EmailAddress, Phone};
+use shared::domain::balance::{FeatureBalance, Usage, balances};
 use shared::domain::customer::{Customer, Metadata, Status};
+use shared::domain::product::{
+    FeatureId, FreeTrial, Group, HeldProduct, Item, Price, Product, ProductId, ProductStatus,
+};
 use shared::domain::user::{Role, User};
 use shared::ids::{Crn, CustomerId, CustomerNumber, UserId};
 use shared::text::{Address, Area, Name};
@@ -49,11 +53,10 @@ pub struct CustomerView {
     /// Who delivers to it.
     pub delivery_boy_id: Option<UserId>,
     /// The products it holds.
-    #[schema(value_type = Vec<Object>)]
-    pub products: Vec<serde_json::Value>,
+    pub products: Vec<HeldProductView>,
     /// What it may still use, by feature.
-    #[schema(value_type = Object)]
-    pub balances: BTreeMap<String, serde_json::Value>,
+    #[schema(value_type = BTreeMap<String, FeatureBalance>)]
+    pub balances: BTreeMap<FeatureId, FeatureBalance>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Time,
@@ -62,8 +65,11 @@ pub struct CustomerView {
     pub updated_at: Time,
 }
 
-impl From<Customer> for CustomerView {
-    fn from(customer: Customer) -> Self {
+impl CustomerView {
+    /// A customer who has used `usage`, as they are at `now`.
+    #[must_use]
+    pub fn new(customer: Customer, usage: &[Usage], now: Time) -> Self {
+        let balances = balances(&customer.products, usage, now);
         let contact = customer.contact;
         Self {
             id: customer.id.map(|id| id.to_string()),
@@ -81,10 +87,98 @@ impl From<Customer> for CustomerView {
             fingerprint: customer.fingerprint,
             metadata: customer.metadata,
             delivery_boy_id: customer.delivery_boy_id,
-            products: Vec::new(),
-            balances: BTreeMap::new(),
+            products: customer.products.into_iter().map(|held| HeldProductView::new(held, now)).collect(),
+            balances,
             created_at: customer.created_at,
             updated_at: customer.updated_at,
+        }
+    }
+}
+
+/// A product that a customer holds.
+#[derive(Serialize, ToSchema)]
+#[schema(as = HeldProduct)]
+pub struct HeldProductView {
+    /// The product.
+    pub id: ProductId,
+    /// What people called it when it was attached.
+    pub name: Name,
+    /// Its group.
+    pub group: Option<Group>,
+    /// Where it stands now.
+    pub status: ProductStatus,
+    /// How many of it.
+    pub quantity: u64,
+    /// Whether it is one that new customers get.
+    pub is_default: bool,
+    /// When it was attached.
+    #[schema(value_type = String, format = DateTime)]
+    pub started_at: Time,
+    /// When its trial ends.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub trial_ends_at: Option<Time>,
+    /// Until when it is paid for.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub current_period_end: Option<Time>,
+}
+
+impl HeldProductView {
+    fn new(held: HeldProduct, now: Time) -> Self {
+        Self {
+            status: held.status_at(now),
+            id: held.id,
+            name: held.name,
+            group: held.group,
+            quantity: held.quantity,
+            is_default: held.is_default,
+            started_at: held.started_at,
+            trial_ends_at: held.trial_ends_at,
+            current_period_end: held.current_period_end,
+        }
+    }
+}
+
+/// A product of the catalogue.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Product)]
+pub struct ProductView {
+    /// Its id.
+    pub id: ProductId,
+    /// What people call it.
+    pub name: Name,
+    /// Of the products of a group a customer gets one by default.
+    pub group: Option<Group>,
+    /// Whether new customers get it.
+    pub is_default: bool,
+    /// Whether they get it although it costs something.
+    pub force_paid_default: bool,
+    /// What it costs.
+    pub price: Option<Price>,
+    /// How it may be tried.
+    pub free_trial: Option<FreeTrial>,
+    /// What it lets its holder use.
+    pub items: Vec<Item>,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Time,
+    /// When it was last changed.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Time,
+}
+
+impl From<Product> for ProductView {
+    fn from(product: Product) -> Self {
+        Self {
+            id: product.id,
+            name: product.name,
+            group: product.group,
+            is_default: product.is_default,
+            force_paid_default: product.force_paid_default,
+            price: product.price,
+            free_trial: product.free_trial,
+            items: product.items,
+            created_at: product.created_at,
+            updated_at: product.updated_at,
         }
     }
 }

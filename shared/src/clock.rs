@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Span, Timestamp, tz::TimeZone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
@@ -47,6 +47,23 @@ impl Time {
     #[must_use]
     pub fn year(self) -> i16 {
         self.timestamp().to_zoned(TimeZone::UTC).year()
+    }
+
+    /// The month in UTC, counted from the beginning of our era.
+    #[must_use]
+    pub fn month(self) -> i64 {
+        let zoned = self.timestamp().to_zoned(TimeZone::UTC);
+        i64::from(zoned.year()) * 12 + i64::from(zoned.month()) - 1
+    }
+
+    /// This moment plus `months` of the calendar in UTC; a day that the month does not have is its
+    /// last.
+    #[must_use]
+    pub fn plus_months(self, months: i64) -> Self {
+        let zoned = self.timestamp().to_zoned(TimeZone::UTC);
+        let later = Span::new().try_months(months).and_then(|span| zoned.checked_add(span));
+        let whole = later.map_or(Timestamp::MAX, |later| later.timestamp());
+        Self { unix_ms: whole.as_millisecond() + self.unix_ms.rem_euclid(1_000) }
     }
 
     /// This moment plus `seconds`, which may be negative.

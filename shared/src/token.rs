@@ -137,6 +137,10 @@ impl KeyRing {
     /// The claims of `token` if one of our keys signed it and it has not expired at `now`.
     pub fn verify_session(&self, token: &str, now: Time) -> Result<Claims, InvalidToken> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| InvalidToken)?;
+        // A critical extension that is not understood must be refused (RFC 7515, 4.1.11).
+        if header.crit.is_some() || header.typ.is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT")) {
+            return Err(InvalidToken);
+        }
         let kid = header.kid.ok_or(InvalidToken)?;
         let key = self.find(&kid).ok_or(InvalidToken)?;
         let data = jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation());

@@ -103,7 +103,8 @@ fn request(route: &Route) -> Option<(Value, &'static str)> {
         ("PATCH", "/v1/customers/{id}") => (json!({ "area": "North" }), ""),
         ("DELETE", "/v1/customers/{id}") => (Value::Null, "customer_not_found"),
         ("POST", "/v1/customers/{id}/credentials") => (json!({ "deliver": true }), ""),
-        ("GET", "/auth/me" | "/v1/customers" | "/v1/customers/{id}") => (Value::Null, ""),
+        ("PUT", "/v1/products/{id}") | ("POST", "/v1/check" | "/v1/track") => (json!({}), "invalid_request"),
+        ("GET", "/auth/me" | "/v1/customers" | "/v1/customers/{id}" | "/v1/products") => (Value::Null, ""),
         _ => return None,
     };
     Some(request)

@@ -163,7 +163,8 @@ async fn a_forged_address_is_no_other_address() {
     register(&nobody, EMAIL).await.expect(201);
     let login = async |n: usize, password: &str| {
         let forged = format!("198.18.0.{n}");
-        let headers = [("x-forwarded-for", &*forged), ("x-real-ip", &forged), ("forwarded", "for=198.18.0.9")];
+        let headers =
+            [("x-forwarded-for", forged.as_str()), ("x-real-ip", forged.as_str()), ("forwarded", "for=198.18.0.9")];
         nobody.post_with("/auth/login", json!({ "email": EMAIL, "password": password }), &headers).await
     };
     for n in 0..10 {

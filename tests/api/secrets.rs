@@ -105,7 +105,6 @@ fn hex(bytes: &[u8]) -> String {
 
 /// The canaries that `text` gives away.
 fn found<'a>(canaries: &'a [Canary], text: &str) -> Vec<&'a str> {
-    // The header of a session is the same for all and secret in none.
     let text = text.to_lowercase();
     let leaks = |secret: &str| readings(secret).iter().any(|reading| text.contains(&reading.to_lowercase()));
     canaries.iter().filter(|(_, secret)| leaks(secret)).map(|(what, _)| *what).collect()

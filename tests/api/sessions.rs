@@ -310,10 +310,10 @@ async fn a_good_token_for_what_is_no_longer_so_is_no_session() {
     }
     let key = format!("rk_{}", "0".repeat(48));
     stale.extend([
-        ("an API key's shape".into(), key),
-        ("its prefix alone".into(), "rk_".into()),
-        ("its prefix before a token".into(), format!("rk_{}", jwt(&header(), &good))),
-        ("a revoked API key".into(), revoked_key(&app).await),
+        ("an API key's shape".to_owned(), key),
+        ("its prefix alone".to_owned(), "rk_".into()),
+        ("its prefix before a token".to_owned(), format!("rk_{}", jwt(&header(), &good))),
+        ("a revoked API key".to_owned(), revoked_key(&app).await),
     ]);
     assert_all_refused(&nobody, &stale).await;
 }

@@ -77,6 +77,12 @@ impl Actor {
         self.send(self.request("DELETE", path), Body::empty()).await
     }
 
+    /// `PUT path` with a JSON body.
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        let request = self.request("PUT", path).header("content-type", "application/json");
+        self.send(request, Body::from(body.to_string())).await
+    }
+
     /// A request of this caller, still without a body.
     pub fn request(&self, method: &str, path: &str) -> axum::http::request::Builder {
         let request = Request::builder().method(method).uri(path).extension(ClientAddress(self.address));

@@ -1,4 +1,4 @@
-"""Holds template.yaml against what the design promises of it.
+"""Holds template.yaml against what the design promises of it, and against the sources of the functions.
 
 Reads the template twice: as written, and as CloudFormation gets it after the SAM transform, for a
 transform adds roles, policies and permissions that nobody wrote down.
@@ -15,7 +15,65 @@ from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ROOT / "functions" / "src"
 FORTNIGHT_SECONDS = 14 * 24 * 60 * 60
+MOST_METRICS_OF_AN_ALARM = 10
+UNRESERVED_CONCURRENCY = 100
+
+# What each function does to the table itself. A transaction is authorised as what is in it: PutItem,
+# DeleteItem, ConditionCheckItem. GetItem everybody has, for init warms the connection with it.
+# DeleteItem is for an e-mail address, phone or id that may change, and for what is used up.
+VERBS = {
+    "intake-submit": "BatchGet Get Put Update Delete",
+    "stripe-webhook": "BatchGet Get Query Put Update",
+    "login": "BatchGet Get Query Put Delete",
+    "me": "BatchGet Get Query",
+    "register": "BatchGet Get Put Update",
+    "forgot-password": "Get Put Update",
+    "reset-password": "Get Put Delete",
+    "change-password": "Get Put Delete",
+    "logout": "Get Put",
+    "update-me": "BatchGet Get Query Put Delete",
+    "create-customer": "BatchGet Get Query Put Update",
+    "get-customer": "Get Query",
+    "list-customers": "BatchGet Get Query",
+    "update-customer": "BatchGet Get Query Put Update Delete",
+    "delete-customer": "BatchGet Get Put Delete",
+    "issue-credentials": "Get Put",
+    "put-product": "Get Put",
+    "list-products": "Get Query",
+    "check": "BatchGet Get Query Put Update",
+    "track": "BatchGet Get Query Put Update ConditionCheck",
+    "backfill": "BatchGet Get Query Put Update Delete",
+    "notify": "BatchGet Get Query Put",
+}
+
+# The least of that, by the calls in a function's own file.
+CALLS = {
+    "BatchGet": r"\.batch_get\(|\.members\(&|\.usage_of\(|store\.trials_used\(",
+    "Query": r"store\.usage\(|\.products\(\)\.await|\.products_after\(|\.children\(|\.people_by_phone\(|\.purge\(",
+    "Put": r"\.save_\w+\(|transaction\s*\.create\w*\(|\.replace\(&|\.charge_attempt\(",
+    "Update": r"limit_rate\(&|\.draw\(&",
+    "Delete": r"\.delete\w*\(&|\.clear_attempts\(",
+    "ConditionCheck": r"\.save_usage\(|\.require_present\(",
+}
+
+# What a function is told because of what it needs, and because of what is in its sources.
+TOLD_BY_NEED = {
+    "JwtKeys": "JWT_KEYS_SECRET_ARN",
+    "WebhookSecrets": "STRIPE_WEBHOOK_SECRETS",
+    "PublicBaseUrl": "PUBLIC_BASE_URL",
+    "MailFrom": "MAIL_FROM",
+}
+TOLD_BY_SOURCE = {
+    "RATE_LIMITS": r"limit_rate\(&",
+    "PASSWORD_MIN_LENGTH": r"\bpassword_min_length\b",
+    "JWT_TTL_SECONDS": r"\bTokenView::sign\(",
+    "AUTO_CREATE_CUSTOMERS": r"\bauto_create_customers\b",
+    "BACKFILL_INVITES": r"\bbackfill_invites\b",
+}
+# Passed on, and used by nothing yet.
+TOLD_ANYWAY = {"intake-submit": {"STRIPE_API_KEY", "STRIPE_PRICE_ID"}}
 
 # The environment of a Lambda binary, docs/API.md.
 ENVIRONMENT = set(
@@ -75,7 +133,45 @@ def statements(policies):
 def routes(function):
     """What calls a function over HTTP, as the gateway's route keys."""
     events = [it["Properties"] for it in function["Properties"].get("Events", {}).values() if it["Type"] == "HttpApi"]
-    return {f"{it['Method']} {it['Path']}" for it in events}
+    return [f"{it['Method']} {it['Path']}" if "Path" in it else "$default" for it in events]
+
+
+def table_of_routes():
+    """functions/src/routes.rs: of every binary what it needs, and who may call which of its routes."""
+    rows = re.split(r"^pub const \w+: Function\b", (SOURCES / "routes.rs").read_text(), flags=re.MULTILINE)[1:]
+    route = r'method: "([A-Z]+)",\s*path: "([^"]+)",\s*access: Access::(\w+)'
+    return {
+        re.search(r'name: "([^"]+)"', row)[1]: {
+            "needs": set(re.findall(r"Need::(\w+)", row)),
+            "routes": {f"{method} {path}": access for method, path, access in re.findall(route, row)},
+        }
+        for row in rows
+    }
+
+
+def own_source(binary):
+    name = f"{binary.replace('-', '_')}.rs"
+    (path,) = [SOURCES / folder / name for folder in ("endpoints", "jobs") if (SOURCES / folder / name).is_file()]
+    return path
+
+
+def source(binary):
+    """The text of a function: its file and those of its siblings and helpers that it uses."""
+    found, left = {}, [own_source(binary)]
+    while left:
+        path = left.pop()
+        found[path] = text = path.read_text()
+        siblings = [path.parent / f"{it}.rs" for it in re.findall(r"^use super::(\w+)", text, re.MULTILINE)]
+        helpers = [SOURCES / f"{it}.rs" for it in re.findall(r"^use crate::(\w+)", text, re.MULTILINE)]
+        left += [it for it in siblings + helpers if it.is_file() and it not in found]
+    return "".join(found.values())
+
+
+def hashes(binary):
+    return bool(re.search(r"\bpasswords\s*\.(hash|verify)\(", source(binary)))
+
+
+ROUTES = table_of_routes()
 
 
 def ref(name):
@@ -87,7 +183,9 @@ def get_att(name, attribute):
 
 
 FUNCTIONS = sorted(functions(written()))
+BINARIES = sorted(binary(it) for it in functions(written()).values())
 each_function = pytest.mark.parametrize("name", FUNCTIONS)
+each_binary = pytest.mark.parametrize("name", BINARIES)
 
 
 def test_what_cloudformation_gets_is_clean(expanded):
@@ -128,8 +226,15 @@ def test_the_table_is_the_one_that_the_store_expects(template):
 
 
 def test_each_binary_is_deployed_once(template):
-    deployed = sorted(binary(it) for it in functions(template).values())
-    assert deployed == sorted(it.stem for it in (ROOT / "functions" / "src" / "bin").iterdir())
+    assert BINARIES == sorted(it.stem for it in (SOURCES / "bin").iterdir())
+    assert BINARIES == sorted(ROUTES) == sorted(VERBS)
+
+
+@each_binary
+def test_answers_the_routes_of_the_table(template, name):
+    (function,) = [it for it in functions(template).values() if binary(it) == name]
+    beside = ["$default"] if name == "me" else []
+    assert sorted(routes(function)) == sorted([*ROUTES[name]["routes"], *beside])
 
 
 @each_function
@@ -187,12 +292,24 @@ def test_reaches_the_table_alone(template, name):
             assert actions == ["dynamodb:Query"]
 
 
-@each_function
-def test_is_told_only_documented_variables(template, name):
+@each_binary
+def test_does_to_the_table_what_it_was_given_leave_for(template, name):
+    table, verbs = get_att("Table", "Arn"), VERBS[name].split()
+    (statement,) = [it for it in statements(by_binary(template, name)["Policies"]) if it.get("Resource") == table]
+    assert statement["Action"] == [f"dynamodb:{it}" if it == "Query" else f"dynamodb:{it}Item" for it in verbs]
+    text = own_source(name).read_text()
+    assert {verb for verb, call in CALLS.items() if re.search(call, text)} <= set(verbs)
+
+
+@each_binary
+def test_is_told_what_it_uses_and_nothing_else(template, name):
     shared = set(template["Globals"]["Function"]["Environment"]["Variables"])
-    own = set(properties(template, name).get("Environment", {}).get("Variables", {}))
+    own = set(by_binary(template, name).get("Environment", {}).get("Variables", {}))
     assert "TABLE_NAME" in shared
     assert shared | own <= ENVIRONMENT
+    needed = {TOLD_BY_NEED[it] for it in ROUTES[name]["needs"]}
+    used = {variable for variable, use in TOLD_BY_SOURCE.items() if re.search(use, source(name))}
+    assert own == needed | used | TOLD_ANYWAY.get(name, set())
 
 
 @each_function
@@ -201,6 +318,14 @@ def test_may_read_the_keys_exactly_if_told_where_they_are(template, name):
     told = "JWT_KEYS_SECRET_ARN" in function["Environment"]["Variables"]
     reads = [it["Resource"] for it in statements(function["Policies"]) if "secretsmanager:GetSecretValue" in it["Action"]]
     assert reads == ([ref("JwtKeysSecretArn")] if told else [])
+
+
+def test_a_password_may_be_as_short_and_as_long_as_the_configuration_takes(template):
+    config = (ROOT / "shared" / "src" / "config.rs").read_text()
+    least, most = re.search(r'"PASSWORD_MIN_LENGTH", \|text\| number\(text, (\d+), (\d+)\)', config).groups()
+    default = re.search(r"password_min_length: (\d+),", config)[1]
+    parameter = template["Parameters"]["PasswordMinLength"]
+    assert [parameter["MinValue"], parameter["MaxValue"], parameter["Default"]] == [int(least), int(most), int(default)]
 
 
 def test_secrets_of_stripe_come_from_secrets_manager_to_one_function_each(template):
@@ -214,16 +339,33 @@ def test_secrets_of_stripe_come_from_secrets_manager_to_one_function_each(templa
         assert "{{resolve:secretsmanager:${" in json.dumps(told[reader])
 
 
-def test_a_login_flood_cannot_starve_the_webhook(template):
-    assert by_binary(template, "stripe-webhook")["ReservedConcurrentExecutions"] == ref("WebhookConcurrency")
-    assert by_binary(template, "login")["ReservedConcurrentExecutions"] == ref("LoginConcurrency")
-    for parameter in ("WebhookConcurrency", "LoginConcurrency"):
-        assert 1 <= template["Parameters"][parameter]["Default"] <= 100
+def test_a_flood_can_starve_nobody_else(template):
+    """Reserved for the payment, and for whatever hashes for strangers or for whoever has an account."""
+    reserved = {
+        binary(it): it["Properties"]["ReservedConcurrentExecutions"]
+        for it in functions(template).values()
+        if "ReservedConcurrentExecutions" in it["Properties"]
+    }
+    accesses = {name: set(row["routes"].values()) for name, row in ROUTES.items()}
+    hash_for_callers = {it for it in BINARIES if hashes(it) and accesses[it] & {"Public", "SignedIn"}}
+    assert hash_for_callers == {"login", "register", "reset-password", "change-password"}
+    account = {it: ref("AccountConcurrency") for it in hash_for_callers - {"login"}}
+    others = {"login": ref("LoginConcurrency"), "stripe-webhook": ref("WebhookConcurrency"), "backfill": 1}
+    assert reserved == account | others
 
 
-@pytest.mark.parametrize("name", ["login", "notify", "issue-credentials"])
-def test_functions_that_hash_have_the_cpu_for_it(template, name):
-    assert by_binary(template, name)["MemorySize"] >= 1024
+def test_the_reservations_fit_the_usual_quota_and_the_note_says_how_many(template):
+    reserved = [it["Properties"].get("ReservedConcurrentExecutions", 0) for it in functions(template).values()]
+    total = sum(template["Parameters"][it["Ref"]]["Default"] if isinstance(it, dict) else it for it in reserved)
+    note = " ".join((ROOT / "template.yaml").read_text().replace("  # ", " ").split())
+    assert f"reserve {total} " in note
+    assert f"a quota of {total + UNRESERVED_CONCURRENCY}." in note
+
+
+@each_binary
+def test_has_the_cpu_for_a_hash_exactly_if_it_hashes(template, name):
+    memory = by_binary(template, name).get("MemorySize", template["Globals"]["Function"]["MemorySize"])
+    assert memory >= 1024 if hashes(name) else memory < 1024
 
 
 # ---- HTTP API
@@ -231,12 +373,26 @@ def test_functions_that_hash_have_the_cpu_for_it(template, name):
 
 def test_what_strangers_may_call_is_throttled_by_itself(template):
     api = properties(template, "HttpApi")
-    served = set().union(*(routes(it) for it in functions(template).values()))
-    public = {"POST /api/intake/submit", "POST /api/webhooks/stripe", "POST /auth/login"}
-    assert public <= set(api["RouteSettings"]) <= served
+    served = {route for it in functions(template).values() for route in routes(it)}
+    access = {route: access for row in ROUTES.values() for route, access in row["routes"].items()}
+    strangers = {route for route, who in access.items() if who in ("Public", "Signed")}
+    assert strangers | {"POST /auth/change-password"} == set(api["RouteSettings"]) <= served
     for limits in [api["DefaultRouteSettings"], *api["RouteSettings"].values()]:
         assert 0 < limits["ThrottlingRateLimit"] <= 100
         assert 0 < limits["ThrottlingBurstLimit"] <= 200
+
+
+def test_what_no_route_takes_goes_to_a_router_of_ours(template, expanded):
+    paths = properties(expanded, "HttpApi")["Body"]["paths"]
+    default = paths["$default"]["x-amazon-apigateway-any-method"]
+    assert default["isDefaultRoute"] is True
+    assert "functions/${MeFunction.Arn}/" in default["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+    # No looser than any other route, and nothing to sign in to: preflights come this way, too.
+    assert "$default" not in properties(template, "HttpApi")["RouteSettings"]
+    assert "security" not in default
+    permission = properties(expanded, "MeFunctionAnythingPermission")
+    assert permission["FunctionName"] == ref("MeFunction")
+    assert permission["SourceArn"]["Fn::Sub"][0].endswith(":${__ApiId__}/${__Stage__}/*")
 
 
 def test_no_route_is_served_twice(template):
@@ -317,11 +473,10 @@ def watched(template):
             yield json.dumps(metric["Namespace"]), metric["MetricName"], dimensions[0]["Value"] if dimensions else None
 
 
-@each_function
-def test_errors_and_throttles_ring(template, name):
-    metrics = [(metric, of) for namespace, metric, of in watched(template) if namespace == '"AWS/Lambda"']
-    assert ("Errors", ref(name)) in metrics
-    assert ("Throttles", ref(name)) in metrics
+@pytest.mark.parametrize("metric", ["Errors", "Throttles"])
+def test_every_function_rings_once(template, metric):
+    rings = [of["Ref"] for namespace, name, of in watched(template) if (namespace, name) == ('"AWS/Lambda"', metric)]
+    assert sorted(rings) == FUNCTIONS
 
 
 def test_everything_that_can_stall_rings(template):
@@ -330,7 +485,28 @@ def test_everything_that_can_stall_rings(template):
         assert ("ApproximateNumberOfMessagesVisible", get_att(queue, "QueueName")) in metrics
     names = {metric for metric, _ in metrics}
     assert {"IteratorAge", "5xx", "WebhookServerErrors", "SystemErrors", "WriteThrottleEvents"} <= names
-    assert ('"Rollcall"', "MessagesOverdue", None) in list(watched(template))
+
+
+@pytest.mark.parametrize(
+    ("name", "statistic", "period"), [("MessagesOverdue", "Maximum", 3600), ("UnmatchedPayments", "Sum", 300)]
+)
+def test_a_count_of_ours_rings_as_soon_as_there_is_one(template, name, statistic, period):
+    alarm = properties(template, name)
+    assert (alarm["Namespace"], alarm["MetricName"], alarm.get("Dimensions")) == ("Rollcall", name, None)
+    assert (alarm["Statistic"], alarm["Period"], alarm["EvaluationPeriods"]) == (statistic, period, 1)
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
+    assert alarm["TreatMissingData"] == "notBreaching"
+    telemetry = (ROOT / "shared" / "src" / "telemetry.rs").read_text()
+    assert re.search(rf"^    {name},$", telemetry, re.MULTILINE)
+    assert 'NAMESPACE: &str = "Rollcall";' in telemetry
+
+
+def test_a_backfill_that_does_not_run_rings(template):
+    alarm = properties(template, "BackfillSilent")
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", "Invocations")
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": ref("BackfillFunction")}]
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
+    assert alarm["TreatMissingData"] == "breaching"
 
 
 def test_every_alarm_reaches_somebody_and_cloudwatch_takes_it(template):
@@ -339,4 +515,7 @@ def test_every_alarm_reaches_somebody_and_cloudwatch_takes_it(template):
             {"Fn::If": ["MakesAlarmTopic", ref("AlarmTopic"), ref("AlarmTopicArn")]}
         ]
         assert alarm["Properties"]["AlarmDescription"]
-        assert len(alarm["Properties"].get("Metrics", [])) <= 11, "ten metrics and the sum"
+        metrics = [it for it in alarm["Properties"].get("Metrics", []) if "MetricStat" in it]
+        assert len(metrics) <= MOST_METRICS_OF_AN_ALARM
+        returned = [it for it in alarm["Properties"].get("Metrics", []) if it.get("ReturnData", True)]
+        assert len(returned) == (1 if metrics else 0)

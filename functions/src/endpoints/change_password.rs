@@ -13,6 +13,7 @@ use shared::http::{ApiError, JsonBody};
 use shared::secret::Secret;
 use shared::store::Refused;
 use shared::store::key::Key;
+use shared::store::retry::Backoff;
 use utoipa::ToSchema;
 
 use super::login::{Account, session, verify};
@@ -65,13 +66,23 @@ pub async fn handle(
     let account = Account { identifier, user_id: user.user_id, attempts };
     let before =
         live(&claims, Some(verify(&app, account, &address_hash(&client, &app), &current_password, now).await?))?;
-    let after = with_own_password(before.clone(), app.passwords.hash(&new_password).await?, now);
-    let mut transaction = app.store.transaction();
-    transaction.save_user(Some(&before), &after);
-    match transaction.commit(&app.store).await {
-        Ok(()) => Ok(session(&app, after, now)),
-        // Somebody else changed the account at this very moment: what was verified may not hold.
-        Err(Refused::Conflict(_)) => Err(ApiError::Unauthorized),
-        Err(Refused::Store(error)) => Err(error.into()),
+    let hash = app.passwords.hash(&new_password).await?;
+    let mut before = before;
+    let mut races = Backoff::new();
+    loop {
+        let after = with_own_password(before.clone(), hash.clone(), now);
+        let mut transaction = app.store.transaction();
+        transaction.save_user(Some(&before), &after);
+        match transaction.commit(&app.store).await {
+            Ok(()) => return Ok(session(&app, after, now)),
+            Err(Refused::Conflict(_)) if races.wait().await => {}
+            Err(refused) => return Err(refused.into()),
+        }
+        // The session, and with it the password that was verified, must still be good.
+        let newer = live(&claims, app.store.user(claims.sub).await?)?;
+        if newer.credential_epoch != before.credential_epoch {
+            return Err(ApiError::Unauthorized);
+        }
+        before = newer;
     }
 }

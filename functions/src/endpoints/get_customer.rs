@@ -64,13 +64,15 @@ pub async fn handle(
     let expand = Expand::parse(query.get("expand").map(String::as_str).unwrap_or_default())?;
     let customer = app.store.find_customer(&identifier).await?.ok_or(ApiError::CustomerNotFound)?;
     let id = customer.internal_id;
-    let (invoices, trials_used, entities) = tokio::join!(
+    let (usage, invoices, trials_used, entities) = tokio::join!(
+        app.store.usage(id),
         children(&app, id, expand.invoices, ChildKind::Invoice, &INVOICE),
         children(&app, id, expand.trials_used, ChildKind::Trial, &TRIAL),
         children(&app, id, expand.entities, ChildKind::Entity, &ENTITY),
     );
     let (invoices, trials_used, entities) = (invoices?, trials_used?, entities?);
-    Ok(Json(GetCustomerResponse { customer: customer.into(), invoices, trials_used, entities }))
+    let customer = CustomerView::new(customer, &usage?, app.clock.now());
+    Ok(Json(GetCustomerResponse { customer, invoices, trials_used, entities }))
 }
 
 /// What was asked for beside the customer.

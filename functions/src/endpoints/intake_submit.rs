@@ -11,7 +11,8 @@ use shared::contact::{EmailAddress, Phone};
 use shared::domain::customer::{Contact, Customer, Metadata, Status};
 use shared::domain::intake::{self, Plan, Submission};
 use shared::domain::message::{Message, MessageKind};
-use shared::http::fields::{Fields, FromFields, PlainId};
+use shared::domain::product::ProductId;
+use shared::http::fields::{Fields, FromFields};
 use shared::http::idempotency::{Answer, Idempotency, IdempotencyKey, replayed};
 use shared::http::problem::Problem;
 use shared::http::{ApiError, JsonBody};
@@ -40,8 +41,7 @@ pub struct IntakeRequest {
     address: Option<Address>,
     area: Option<Area>,
     /// The product to pay for.
-    #[schema(value_type = Option<String>)]
-    product_id: Option<PlainId>,
+    product_id: Option<ProductId>,
     #[schema(value_type = Option<Object>)]
     metadata: Option<Metadata>,
 }
@@ -121,7 +121,7 @@ struct Intake {
 impl Intake {
     async fn read(&self) -> Result<Batch, ApiError> {
         let members = Key::email_members(&self.request.email);
-        let product = self.request.product_id.as_ref().map(|id| Key::product(&id.0));
+        let product = self.request.product_id.as_ref().map(Key::product);
         let marker = self.key.as_ref().map(Idempotency::key);
         Ok(self.app.store.batch_get([Some(members), product, marker].into_iter().flatten()).await?)
     }
@@ -133,8 +133,7 @@ impl Intake {
             if let Some(answer) = self.replay(&batch).await? {
                 return Ok(answer);
             }
-            if self.request.product_id.is_some() {
-                // Products are kept by `put-product`, which is not deployed yet: none exists.
+            if self.request.product_id.as_ref().is_some_and(|id| !batch.has(&Key::product(id))) {
                 return Err(ApiError::ProductNotFound);
             }
             match self.attempt(&batch, &mut drawn).await? {
@@ -205,6 +204,7 @@ impl Intake {
                 area: request.area,
             },
             metadata: request.metadata.unwrap_or_default(),
+            product_id: request.product_id,
             checkout_session_id: session.map(|session| session.id.clone()),
         }
     }

@@ -11,7 +11,7 @@ use shared::domain::customer::{Customer, Status};
 use shared::domain::user::Role;
 use shared::http::ApiError;
 use shared::http::caller::Admin;
-use shared::http::page::PageRequest;
+use shared::http::page::{Page, PageRequest};
 use shared::http::problem::Problem;
 use shared::ids::{CustomerId, Identifier};
 use shared::store::StoreError;
@@ -46,19 +46,6 @@ pub struct CustomerRow {
     customer: CustomerView,
 }
 
-/// A page of customers.
-#[derive(Serialize, ToSchema)]
-pub struct ListCustomersResponse {
-    /// Always true.
-    success: bool,
-    /// The rows of this page.
-    count: usize,
-    /// The customers.
-    data: Vec<CustomerRow>,
-    /// Where the next page begins; null at the end.
-    next_cursor: Option<String>,
-}
-
 /// Lists customers.
 #[utoipa::path(
     get, path = "/v1/customers", tag = "customers", operation_id = "listCustomers", security(("bearer" = [])),
@@ -69,7 +56,7 @@ pub struct ListCustomersResponse {
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before. A page may be short before the end."),
     ),
     responses(
-        (status = 200, description = "A page of customers.", body = ListCustomersResponse),
+        (status = 200, description = "A page of customers.", body = Page<CustomerRow>),
         (status = "default", description = "Refused.", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -77,7 +64,7 @@ pub async fn handle(
     State(app): State<App>,
     _caller: Admin,
     query: Query<BTreeMap<String, String>>,
-) -> Result<Json<ListCustomersResponse>, ApiError> {
+) -> Result<Json<Page<CustomerRow>>, ApiError> {
     let text = |name: &str| query.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
     let (status, search) = (text("status"), text("search"));
     let page = PageRequest::parse(&query, &[status.unwrap_or_default(), search.unwrap_or_default()])?;
@@ -89,15 +76,15 @@ pub async fn handle(
         None => walk(&app, &page, status.is_some(), |customer| wanted(customer, status)).await?,
         Some(search) => find(&app, &page, status, search).await?,
     };
-    let data: Vec<CustomerRow> = rows.into_iter().map(CustomerRow::from).collect();
+    let (usage, now) = (app.store.usage_of(&rows).await?, app.clock.now());
+    let row = |customer: Customer| {
+        let (id, role) = (customer.internal_id, Role::Customer);
+        let used = usage.get(&id).map(Vec::as_slice).unwrap_or_default();
+        CustomerRow { id, role, customer: CustomerView::new(customer, used, now) }
+    };
+    let data = rows.into_iter().map(row).collect();
     let next_cursor = next.map(|position| page.cursor(&position));
-    Ok(Json(ListCustomersResponse { success: true, count: data.len(), data, next_cursor }))
-}
-
-impl From<Customer> for CustomerRow {
-    fn from(customer: Customer) -> Self {
-        Self { id: customer.internal_id, role: Role::Customer, customer: customer.into() }
-    }
+    Ok(Json(Page::new(data, next_cursor)))
 }
 
 /// The rows of a page, and the position after which the next begins.

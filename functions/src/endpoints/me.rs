@@ -4,11 +4,15 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use shared::app::App;
+use shared::clock::Time;
+use shared::domain::balance::Usage;
 use shared::domain::customer::Customer;
 use shared::domain::user::User;
 use shared::http::ApiError;
 use shared::http::caller::{Session, live};
 use shared::http::problem::Problem;
+use shared::ids::CustomerId;
+use shared::store::StoreError;
 use shared::store::key::Key;
 use shared::token::Claims;
 use utoipa::ToSchema;
@@ -28,8 +32,9 @@ pub struct MeResponse {
 impl MeResponse {
     /// A user and their customer.
     #[must_use]
-    pub fn new(user: User, customer: Option<Customer>) -> Self {
-        Self { user: user.into(), customer: customer.map(Into::into) }
+    pub fn new(user: User, customer: Option<Customer>, usage: &[Usage], now: Time) -> Self {
+        let customer = customer.map(|customer| CustomerView::new(customer, usage, now));
+        Self { user: user.into(), customer }
     }
 }
 
@@ -42,22 +47,40 @@ impl MeResponse {
     )
 )]
 pub async fn handle(State(app): State<App>, Session(claims): Session) -> Result<Json<MeResponse>, ApiError> {
-    let (user, customer) = read(&app, &claims).await?;
-    Ok(Json(MeResponse::new(live(&claims, user)?, customer)))
+    let Picture { user, customer, usage } = read(&app, &claims).await?;
+    Ok(Json(MeResponse::new(live(&claims, user)?, customer, &usage, app.clock.now())))
 }
 
-/// The user of a session and their customer, in one round trip where the claim says which. Nothing
-/// of it may be answered before the user has passed.
-pub(super) async fn read(app: &App, claims: &Claims) -> Result<(Option<User>, Option<Customer>), ApiError> {
+/// What was read. Nothing of it may be answered before the user has passed.
+pub(super) struct Picture {
+    pub(super) user: Option<User>,
+    pub(super) customer: Option<Customer>,
+    pub(super) usage: Vec<Usage>,
+}
+
+/// The user of a session and their customer, in one round trip where the claim says which.
+pub(super) async fn read(app: &App, claims: &Claims) -> Result<Picture, ApiError> {
     let user_key = Key::user(claims.sub);
     // The claim only says what to read early; the live user decides.
     let claimed = claims.customer_v2_id.map(Key::customer);
-    let batch = app.store.batch_get(std::iter::once(user_key.clone()).chain(claimed)).await?;
+    let heads = app.store.batch_get(std::iter::once(user_key.clone()).chain(claimed));
+    let (batch, usage) = tokio::join!(heads, usage_of(app, claims.customer_v2_id));
+    let batch = batch?;
     let user: Option<User> = batch.get(&user_key)?;
-    let customer = match user.as_ref().and_then(|user| user.customer_v2_id) {
-        None => None,
-        Some(id) if claims.customer_v2_id == Some(id) => batch.get(&Key::customer(id))?,
-        Some(id) => app.store.customer(id).await?,
+    let (customer, usage) = match user.as_ref().and_then(|user| user.customer_v2_id) {
+        None => (None, Vec::new()),
+        Some(id) if claims.customer_v2_id == Some(id) => (batch.get(&Key::customer(id))?, usage?),
+        Some(id) => {
+            let (customer, usage) = tokio::join!(app.store.customer(id), app.store.usage(id));
+            (customer?, usage?)
+        }
     };
-    Ok((user, customer))
+    Ok(Picture { user, customer, usage })
+}
+
+async fn usage_of(app: &App, id: Option<CustomerId>) -> Result<Vec<Usage>, StoreError> {
+    match id {
+        Some(id) => app.store.usage(id).await,
+        None => Ok(Vec::new()),
+    }
 }

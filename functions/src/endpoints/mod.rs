@@ -1,6 +1,7 @@
 //! One file per endpoint: its request, its answer, `handle`.
 
 pub mod change_password;
+pub mod check;
 pub mod create_customer;
 pub mod delete_customer;
 pub mod forgot_password;
@@ -8,12 +9,15 @@ pub mod get_customer;
 pub mod intake_submit;
 pub mod issue_credentials;
 pub mod list_customers;
+pub mod list_products;
 pub mod login;
 pub mod logout;
 pub mod me;
+pub mod put_product;
 pub mod register;
 pub mod reset_password;
 pub mod stripe_webhook;
+pub mod track;
 pub mod update_customer;
 pub mod update_me;
 

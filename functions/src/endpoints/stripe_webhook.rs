@@ -1,5 +1,7 @@
 //! Stripe's events: verified, deduplicated by event and by checkout session, durable before 200.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::{Request, State};
 use serde::Serialize;
@@ -8,6 +10,8 @@ use shared::clock::Time;
 use shared::domain::activation::{self, Effect, Outcome};
 use shared::domain::customer::{Customer, Status};
 use shared::domain::onboarding::{Frozen, Login, Terms, link};
+use shared::domain::product::{Product, ProductId};
+use shared::domain::start::{Choice, Offer};
 use shared::domain::user::User;
 use shared::http::ApiError;
 use shared::http::body::read;
@@ -19,11 +23,13 @@ use shared::store::marker::{CheckoutMarker, EventMarker};
 use shared::store::members::MemberLists;
 use shared::store::records::Guard;
 use shared::store::retry::Backoff;
-use shared::store::{Batch, Conflict, Refused, Transaction};
+use shared::store::{Batch, Conflict, Refused, StoreError, Transaction};
 use shared::stripe::event::{CheckoutEvent, CustomerName, Event};
 use shared::stripe::signature;
 use shared::telemetry::{Metric, count};
 use utoipa::ToSchema;
+
+use crate::creation::STRIPE_CONFIGURED;
 
 /// The most bytes of an event.
 const MAX_EVENT_BYTES: usize = 512 * 1_024;
@@ -74,23 +80,45 @@ struct Webhook {
 impl Webhook {
     async fn run(&self) -> Result<WebhookResponse, ApiError> {
         let mut drawn = Drawn::default();
+        let mut trials_used = BTreeSet::new();
         let mut races = Backoff::new();
         loop {
-            let batch = self.app.store.batch_get(self.keys()).await?;
+            let (batch, catalogue) = tokio::join!(self.app.store.batch_get(self.keys()), self.catalogue());
+            let (batch, catalogue) = (batch?, catalogue?);
             if batch.get::<EventMarker>(&Key::stripe_event(&self.event.id))?.is_some() {
                 count(Metric::DuplicateEvents, 1, self.now.unix_ms());
                 return Ok(DUPLICATE);
             }
-            let (transaction, answer) = self.decide(&batch, &mut drawn).await?;
+            let shop = Shop { catalogue: &catalogue, trials_used: &trials_used };
+            let (transaction, answer) = self.decide(&batch, shop, &mut drawn).await?;
             match transaction.commit(&self.app.store).await {
                 Ok(()) => return Ok(answer),
                 Err(Refused::Store(error)) => return Err(error.into()),
+                Err(Refused::Conflict(Conflict::TrialUsed)) => {
+                    trials_used = self.trials_used(&batch, &catalogue).await?;
+                }
                 Err(Refused::Conflict(conflict)) => drawn.discard(conflict),
             }
             if !races.wait().await {
                 return Err(ApiError::Unavailable("the event lost every race it ran".into()));
             }
         }
+    }
+
+    /// Every product, if the event may make a customer.
+    async fn catalogue(&self) -> Result<Vec<Product>, StoreError> {
+        match &self.checkout {
+            Some(checkout) if checkout.outcome == Outcome::Paid => self.app.store.products().await,
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The trials that the customer, or somebody with the same fingerprint, had before.
+    async fn trials_used(&self, batch: &Batch, catalogue: &[Product]) -> Result<BTreeSet<ProductId>, ApiError> {
+        let Some(checkout) = &self.checkout else { return Ok(BTreeSet::new()) };
+        let Some(customer) = self.find(checkout, batch).await? else { return Ok(BTreeSet::new()) };
+        let (id, fingerprint) = (customer.internal_id, customer.fingerprint.as_deref());
+        Ok(self.app.store.trials_used(catalogue, id, fingerprint).await?)
     }
 
     fn keys(&self) -> Vec<Key> {
@@ -111,7 +139,12 @@ impl Webhook {
     }
 
     /// The transaction that the event amounts to, on what was read.
-    async fn decide(&self, batch: &Batch, drawn: &mut Drawn) -> Result<(Transaction, WebhookResponse), ApiError> {
+    async fn decide(
+        &self,
+        batch: &Batch,
+        shop: Shop<'_>,
+        drawn: &mut Drawn,
+    ) -> Result<(Transaction, WebhookResponse), ApiError> {
         let Some(checkout) = &self.checkout else { return Ok((self.record("no effect"), NEW)) };
         let Some(customer) = self.find(checkout, batch).await? else {
             if checkout.outcome == Outcome::Paid {
@@ -134,7 +167,12 @@ impl Webhook {
                 transaction.save_customer(Some(&customer), &after, &MemberLists::default());
                 transaction
             }
-            Effect::Activate(after) => self.activate(&customer, *after, drawn).await?,
+            Effect::Activate(mut after) => {
+                self.stock(&customer, &mut after, shop);
+                let mut transaction = self.activate(&customer, *after.clone(), drawn).await?;
+                transaction.use_trials(Some(&customer), &after);
+                transaction
+            }
         };
         if paid {
             let (session_id, customer_id) = (checkout.session.id.clone(), customer.internal_id);
@@ -161,6 +199,20 @@ impl Webhook {
             }
         }
         Ok(None)
+    }
+
+    /// Gives a lead the default products, and whoever pays the one they came for.
+    fn stock(&self, before: &Customer, after: &mut Customer, shop: Shop<'_>) {
+        let choice = after.product_id.take().map(|product_id| Choice { product_id, quantity: 1, paid: true });
+        let offer = Offer {
+            catalogue: shop.catalogue,
+            defaults: before.is_lead(),
+            trials_used: shop.trials_used,
+            stripe_configured: STRIPE_CONFIGURED,
+        };
+        for warning in offer.start(&mut after.products, choice.as_ref(), self.now) {
+            tracing::warn!(warning, "a default product was left out");
+        }
     }
 
     async fn activate(&self, before: &Customer, after: Customer, drawn: &mut Drawn) -> Result<Transaction, ApiError> {
@@ -212,6 +264,13 @@ impl Webhook {
         transaction.create(&marker, Conflict::HandledBefore);
         transaction
     }
+}
+
+/// What there is to hold, and what of it has been tried before.
+#[derive(Clone, Copy)]
+struct Shop<'a> {
+    catalogue: &'a [Product],
+    trials_used: &'a BTreeSet<ProductId>,
 }
 
 /// Whom a Stripe customer belongs to.

@@ -120,7 +120,9 @@ pub async fn handle(
     let found = app.store.find_customer(&identifier).await?.ok_or(ApiError::CustomerNotFound)?;
     let new_user = UserId(now.new_id());
     let update = Update { app, request: body.request.into(), new_user, now };
-    update.run(found).await.map(|customer| Json(customer.into()))
+    let customer = update.run(found).await?;
+    let usage = update.app.store.usage(customer.internal_id).await?;
+    Ok(Json(CustomerView::new(customer, &usage, now)))
 }
 
 /// One request and what stays the same however often it is planned anew.

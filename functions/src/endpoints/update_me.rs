@@ -14,7 +14,7 @@ use shared::store::retry::Backoff;
 use shared::text::{Address, Area, Name};
 use utoipa::ToSchema;
 
-use super::me::{MeResponse, read};
+use super::me::{MeResponse, Picture, read};
 
 /// What is to change; null clears.
 #[derive(ToSchema)]
@@ -57,7 +57,7 @@ pub async fn handle(
     let mut races = Backoff::new();
     loop {
         let change = &body.request;
-        let (user, customer) = read(&app, &claims).await?;
+        let Picture { user, customer, usage } = read(&app, &claims).await?;
         let user = settled(&claims, user)?;
         let (mut changed_user, mut changed_customer) = (user.clone(), customer.clone());
         change.name.apply(&mut changed_user.name);
@@ -74,7 +74,7 @@ pub async fn handle(
             transaction.save_customer(customer.as_ref(), after, &MemberLists::default());
         }
         match transaction.commit(&app.store).await {
-            Ok(()) => return Ok(Json(MeResponse::new(changed_user, changed_customer))),
+            Ok(()) => return Ok(Json(MeResponse::new(changed_user, changed_customer, &usage, now))),
             Err(Refused::Conflict(_)) if races.wait().await => {}
             Err(refused) => return Err(refused.into()),
         }

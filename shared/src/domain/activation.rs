@@ -51,7 +51,8 @@ fn activate(customer: &Customer, session: &Session, now: Time) -> Effect {
     let mut after = customer.clone();
     after.status = Status::Active;
     after.stripe_id = after.stripe_id.or_else(|| session.stripe_customer.clone());
-    let complete = after.customer_reference.is_some() && after.user_id.is_some();
+    // A product that waits for its payment is attached with it.
+    let complete = after.customer_reference.is_some() && after.user_id.is_some() && after.product_id.is_none();
     if complete && after == *customer {
         return Effect::None;
     }

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use crate::clock::Time;
 use crate::contact::{EmailAddress, Phone};
 use crate::domain::matching::Review;
+use crate::domain::product::{HeldProduct, ProductId};
 use crate::ids::{Crn, CustomerId, CustomerNumber, ExternalId, UserId};
 use crate::text::{Address, Area, Name};
 
@@ -154,6 +155,12 @@ pub struct Customer {
     /// The latest checkout session; only its failure counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkout_session_id: Option<String>,
+    /// The product it came for, until it has paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product_id: Option<ProductId>,
+    /// The products it holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub products: Vec<HeldProduct>,
     /// Set while the backfill has yet to look at it, or could not decide.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub review: Option<Review>,
@@ -183,6 +190,8 @@ impl Customer {
             metadata: Metadata::new(),
             delivery_boy_id: None,
             checkout_session_id: None,
+            product_id: None,
+            products: Vec::new(),
             review: None,
             created_at: now,
             updated_at: now,

@@ -2,6 +2,7 @@
 
 use crate::clock::Time;
 use crate::domain::customer::{Contact, Customer, Metadata, Origin, Status};
+use crate::domain::product::ProductId;
 use crate::ids::CustomerId;
 
 /// What the form says. `contact` has a name and an e-mail address.
@@ -11,6 +12,8 @@ pub struct Submission {
     pub contact: Contact,
     /// Free data of the form.
     pub metadata: Metadata,
+    /// The product they came for, if any.
+    pub product_id: Option<ProductId>,
     /// The checkout session prepared for them, if any.
     pub checkout_session_id: Option<String>,
 }
@@ -45,6 +48,7 @@ pub fn plan(submission: Submission, holder: Option<Customer>, new_id: CustomerId
         let mut lead = Customer::new(new_id, Status::PendingPayment, Origin::Intake, now);
         lead.contact = submission.contact;
         lead.metadata = submission.metadata;
+        lead.product_id = submission.product_id;
         lead.checkout_session_id = submission.checkout_session_id;
         return Plan::NewLead(lead);
     };
@@ -57,6 +61,7 @@ pub fn plan(submission: Submission, holder: Option<Customer>, new_id: CustomerId
     if !submission.metadata.is_empty() {
         after.metadata = submission.metadata;
     }
+    after.product_id = submission.product_id.or(after.product_id);
     after.checkout_session_id = submission.checkout_session_id.or(after.checkout_session_id);
     after.status = Status::PendingPayment;
     after.updated_at = now;
@@ -74,7 +79,7 @@ mod tests {
     fn submission(name: &str) -> Submission {
         let email = EmailAddress::parse("a@x.io").ok();
         let contact = Contact { name: Name::parse(name).ok(), email, ..Contact::default() };
-        Submission { contact, metadata: Metadata::new(), checkout_session_id: Some("cs_2".into()) }
+        Submission { contact, metadata: Metadata::new(), product_id: None, checkout_session_id: Some("cs_2".into()) }
     }
 
     fn customer(status: Status, origin: Origin) -> Customer {

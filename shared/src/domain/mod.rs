@@ -5,6 +5,7 @@
 
 pub mod activation;
 pub mod attempts;
+pub mod balance;
 pub mod credential;
 pub mod customer;
 pub mod get_or_create;
@@ -13,6 +14,9 @@ pub mod matching;
 pub mod message;
 pub mod onboarding;
 pub mod password_policy;
+pub mod product;
+pub mod product_id;
 pub mod recovery;
+pub mod start;
 pub mod update;
 pub mod user;

@@ -36,10 +36,30 @@ impl FromRequestParts<App> for Admin {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        match bearer(&parts.headers).ok_or(ApiError::Unauthorized)? {
+        AdminClaim::from_request_parts(parts, app).await?.confirm(app).await
+    }
+}
+
+/// Somebody who says that they are an [`Admin`]: the handler confirms it together with its first
+/// reads, and answers nothing before.
+#[derive(Clone)]
+pub struct AdminClaim(String);
+
+impl FromRequestParts<App> for AdminClaim {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        bearer(&parts.headers).map(|text| Self(text.to_owned())).ok_or(ApiError::Unauthorized)
+    }
+}
+
+impl AdminClaim {
+    /// The administrator, if they are one.
+    pub async fn confirm(&self, app: &App) -> Result<Admin, ApiError> {
+        match self.0.as_str() {
             text if text.starts_with(API_KEY_PREFIX) => {
                 let key = app.store.api_key(text).await?.ok_or(ApiError::Unauthorized)?;
-                Ok(Self::ApiKey(key.key_id))
+                Ok(Admin::ApiKey(key.key_id))
             }
             token => {
                 let claims = verify(token, app)?;
@@ -50,7 +70,7 @@ impl FromRequestParts<App> for Admin {
                 if user.must_change_password() {
                     return Err(ApiError::PasswordChangeRequired);
                 }
-                Ok(Self::User(user.user_id))
+                Ok(Admin::User(user.user_id))
             }
         }
     }

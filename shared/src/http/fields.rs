@@ -6,6 +6,7 @@ use super::problem::{ApiError, FieldError};
 use crate::config::Settings;
 use crate::contact::{EmailAddress, Phone};
 use crate::domain::customer::{Metadata, Status};
+use crate::domain::product::{Currency, FeatureId, Group, Interval, ProductId};
 pub use crate::domain::update::Patch;
 use crate::ids::{ExternalId, UserId, check_id_charset};
 use crate::secret::Secret;
@@ -86,6 +87,38 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// An object that may be absent or null; what is wrong in it is named `name.field`.
+    pub fn optional_object<T: FromFields>(&mut self, name: &str) -> Option<Option<T>> {
+        match self.object.get(name) {
+            None | Some(Value::Null) => Some(None),
+            Some(value) => self.nested(name, value).map(Some),
+        }
+    }
+
+    /// A list of at most `max` objects; what is wrong in one is named `name[n].field`.
+    pub fn required_list<T: FromFields>(&mut self, name: &str, max: usize) -> Option<Vec<T>> {
+        match self.object.get(name) {
+            None | Some(Value::Null) => self.refuse(name, "is required"),
+            Some(Value::Array(values)) if values.len() <= max => {
+                let parsed = values.iter().enumerate().map(|(n, value)| self.nested(&format!("{name}[{n}]"), value));
+                // Every one is read, so that every error is noted.
+                parsed.collect::<Vec<_>>().into_iter().collect()
+            }
+            Some(Value::Array(_)) => self.refuse(name, format!("must have at most {max} entries")),
+            Some(_) => self.refuse(name, "must be a list"),
+        }
+    }
+
+    fn nested<T: FromFields>(&mut self, path: &str, value: &Value) -> Option<T> {
+        let Value::Object(object) = value else { return self.refuse(path, "must be an object") };
+        let mut fields = Fields { object, settings: self.settings, errors: Vec::new() };
+        let parsed = T::from_fields(&mut fields).filter(|_| fields.errors.is_empty());
+        for error in fields.errors {
+            self.errors.push(FieldError { field: format!("{path}.{}", error.field), message: error.message });
+        }
+        parsed
+    }
+
     /// Notes that `field` is wrong.
     pub fn refuse<T>(&mut self, field: &str, message: impl Into<String>) -> Option<T> {
         self.errors.push(FieldError { field: field.to_owned(), message: message.into() });
@@ -116,7 +149,7 @@ macro_rules! text_field {
         }
     )*};
 }
-text_field!(Name, Address, Area, Status);
+text_field!(Name, Address, Area, Status, ProductId, FeatureId, Group, Currency, Interval);
 
 impl FieldValue for EmailAddress {
     fn parse_field(value: &Value, settings: &Settings) -> Result<Self, String> {
@@ -162,7 +195,18 @@ impl FieldValue for Opaque {
     }
 }
 
-/// An id of the id charset that Rollcall does not look into: a product's, a feature's.
+/// A whole number from `MIN` to `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whole<const MIN: u64, const MAX: u64>(pub u64);
+
+impl<const MIN: u64, const MAX: u64> FieldValue for Whole<MIN, MAX> {
+    fn parse_field(value: &Value, _: &Settings) -> Result<Self, String> {
+        let whole = value.as_u64().filter(|n| (MIN..=MAX).contains(n));
+        whole.map(Self).ok_or_else(|| format!("must be a whole number from {MIN} to {MAX}"))
+    }
+}
+
+/// An id of the id charset that Rollcall does not look into, as an entity's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlainId(pub String);
 

@@ -63,6 +63,12 @@ impl Idempotency {
         Key::idempotency(&self.hash)
     }
 
+    /// The keyed hash of the body.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
     /// The marker of an answer that commits at `now`.
     #[must_use]
     pub fn marker(&self, answer: Answer, now: Time) -> IdempotencyMarker {

@@ -8,6 +8,7 @@ pub mod idempotency;
 pub mod layers;
 pub mod page;
 pub mod problem;
+pub mod product;
 
 pub use body::JsonBody;
 pub use problem::{ApiError, FieldError};

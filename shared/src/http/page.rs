@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::problem::ApiError;
 use crate::token::sha256_hex;
@@ -19,6 +21,9 @@ const DEFAULT_LIMIT: usize = 20;
 
 /// The characters that a filter is known by in a cursor.
 const FILTER_CHARS: usize = 16;
+
+/// Longer than any position in a list.
+const MAX_POSITION_BYTES: usize = 200;
 
 /// The page that a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,12 +62,32 @@ fn parse_limit(text: &str) -> Result<usize, ApiError> {
     limit.ok_or_else(|| ApiError::field("limit", format!("must be a whole number from 1 to {MAX_LIMIT}")))
 }
 
-/// The position in `cursor`, if it was made for `filter`: a time and an id, `…Z#…`.
+/// The position in `cursor`, if it was made for `filter`.
 fn open(cursor: &str, filter: &str) -> Option<String> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
     let position = text.strip_prefix(filter)?.strip_prefix('.')?;
-    let (time, id) = position.split_once('#')?;
-    (time.ends_with('Z') && uuid::Uuid::try_parse(id).is_ok() && position.len() <= 100).then(|| position.to_owned())
+    (!position.is_empty() && position.len() <= MAX_POSITION_BYTES).then(|| position.to_owned())
+}
+
+/// A page of a list.
+#[derive(Serialize, ToSchema)]
+pub struct Page<T> {
+    /// Always true.
+    success: bool,
+    /// The rows of this page.
+    count: usize,
+    /// They.
+    data: Vec<T>,
+    /// Where the next page begins; null at the end.
+    next_cursor: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A page of `data`.
+    #[must_use]
+    pub fn new(data: Vec<T>, next_cursor: Option<String>) -> Self {
+        Self { success: true, count: data.len(), data, next_cursor }
+    }
 }
 
 #[cfg(test)]

@@ -59,6 +59,8 @@ pub enum ApiError {
     UserNotFound,
     /// There is no such product.
     ProductNotFound,
+    /// No product has ever had this feature.
+    FeatureNotFound,
     /// The address belongs to a customer.
     CustomerExists,
     /// Somebody has this e-mail address.
@@ -136,6 +138,7 @@ impl ApiError {
             Self::CustomerExists | Self::IdTaken => (StatusCode::CONFLICT, "customer_exists"),
             Self::EmailTaken => (StatusCode::CONFLICT, "email_taken"),
             Self::InvalidToken => (StatusCode::BAD_REQUEST, "invalid_token"),
+            Self::FeatureNotFound => (StatusCode::NOT_FOUND, "feature_not_found"),
             Self::AlreadyLinked => (StatusCode::CONFLICT, "already_linked"),
             Self::NotACustomer => (StatusCode::CONFLICT, "not_a_customer"),
             Self::StripeIdTaken => (StatusCode::CONFLICT, "stripe_id_taken"),
@@ -170,6 +173,7 @@ impl ApiError {
             Self::CustomerNotFound => "There is no such customer.".into(),
             Self::UserNotFound => "There is no such user.".into(),
             Self::ProductNotFound => "There is no such product.".into(),
+            Self::FeatureNotFound => "No product has this feature.".into(),
             Self::CustomerExists => "This cannot be submitted again. If you are a customer, sign in.".into(),
             Self::EmailTaken => "This e-mail address cannot be registered. If it is yours, look into your mail.".into(),
             Self::InvalidToken => "The link was used, has expired, or never was; ask for a new one.".into(),

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use uuid::Uuid;
 
 use crate::contact::{EmailAddress, Phone};
+use crate::domain::product::{FeatureId, ProductId};
 use crate::ids::{Crn, CustomerId, CustomerNumber, ExternalId, UserId};
 
 /// The primary key of an item.
@@ -19,6 +20,12 @@ pub struct Key {
 
 /// The sort key of an item that is alone or heads its partition.
 pub const HEAD: &str = "#";
+
+/// The partition of all products.
+pub(super) const PRODUCTS: &str = "PRODUCTS";
+
+/// What the sort key of a balance begins with.
+pub(super) const BALANCE: &str = "BALANCE#";
 
 impl Key {
     fn head(pk: String) -> Self {
@@ -117,8 +124,38 @@ impl Key {
 
     /// A product; all share a partition, so that one strong query gives the defaults.
     #[must_use]
-    pub fn product(id: &str) -> Self {
-        Self { pk: "PRODUCTS".into(), sk: id.to_owned() }
+    pub fn product(id: &ProductId) -> Self {
+        Self { pk: PRODUCTS.into(), sk: id.to_string() }
+    }
+
+    /// The marker that some product has had a feature.
+    #[must_use]
+    pub fn feature(id: &FeatureId) -> Self {
+        Self::head(format!("FEATURE#{id}"))
+    }
+
+    /// A trial that a customer had.
+    #[must_use]
+    pub fn trial_of_customer(id: CustomerId, product: &ProductId) -> Self {
+        Self { pk: Self::customer(id).pk, sk: format!("TRIAL#{product}") }
+    }
+
+    /// A trial that somebody with this fingerprint had.
+    #[must_use]
+    pub fn trial_of_fingerprint(fingerprint: &str, product: &ProductId) -> Self {
+        Self::head(format!("TRIAL#{product}#{fingerprint}"))
+    }
+
+    /// What a customer has used of a feature.
+    #[must_use]
+    pub fn balance(id: CustomerId, feature: &FeatureId) -> Self {
+        Self { pk: Self::customer(id).pk, sk: format!("{BALANCE}{feature}") }
+    }
+
+    /// The marker of a customer's use under a key, of which this is the hash.
+    #[must_use]
+    pub fn usage(id: CustomerId, hash: &str) -> Self {
+        Self { pk: Self::customer(id).pk, sk: format!("USAGE#{hash}") }
     }
 
     /// The login attempts on an identifier, which is a keyed hash.

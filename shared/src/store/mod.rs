@@ -6,6 +6,7 @@
 
 pub mod api_key;
 pub mod attempts;
+pub mod balances;
 pub mod children;
 pub mod connect;
 pub mod counter;
@@ -15,6 +16,7 @@ pub mod list;
 pub mod marker;
 pub mod members;
 pub mod phone;
+pub mod products;
 pub mod purge;
 pub mod rate;
 pub mod records;
@@ -22,6 +24,7 @@ pub mod recovery;
 pub mod retry;
 pub mod table;
 pub mod transaction;
+pub mod trial;
 pub mod work;
 
 use std::collections::HashMap;

@@ -8,7 +8,8 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    AttributeValue, CancellationReason, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure,
+    TransactWriteItem,
 };
 use uuid::Uuid;
 
@@ -38,6 +39,10 @@ pub enum Conflict {
     HandledBefore,
     /// The record is there already.
     Exists,
+    /// The trial was used before.
+    TrialUsed,
+    /// The customer that this belongs to is gone.
+    OwnerGone,
 }
 
 /// Why a transaction did not commit. In every case nothing of it is stored.
@@ -71,14 +76,14 @@ impl Transaction {
 
     /// Writes `entity`, which must not exist.
     pub fn create<E: Entity>(&mut self, entity: &E, conflict: Conflict) -> &mut Self {
-        self.put(entity, "attribute_not_exists(pk)", None, conflict)
+        self.put(entity, Some("attribute_not_exists(pk)"), None, conflict)
     }
 
     /// Writes `entity`, which must not exist or must have expired by `now_seconds`: the table's
     /// own expiry is late by design.
     pub fn create_over_expired<E: Entity>(&mut self, entity: &E, now_seconds: i64, conflict: Conflict) -> &mut Self {
         let value = AttributeValue::N(now_seconds.to_string());
-        self.put(entity, "attribute_not_exists(pk) OR expires_at <= :value", Some(value), conflict)
+        self.put(entity, Some("attribute_not_exists(pk) OR expires_at <= :value"), Some(value), conflict)
     }
 
     /// Writes `entity` over the version `read`; version 0 was never stored.
@@ -86,13 +91,18 @@ impl Transaction {
         if read == 0 {
             return self.create(entity, conflict);
         }
-        self.put(entity, "version = :value", Some(AttributeValue::N(read.to_string())), conflict)
+        self.put(entity, Some("version = :value"), Some(AttributeValue::N(read.to_string())), conflict)
+    }
+
+    /// Writes `entity` whatever is there, for a marker that says the same whoever writes it.
+    pub fn put_anyway<E: Entity>(&mut self, entity: &E, conflict: Conflict) -> &mut Self {
+        self.put(entity, None, None, conflict)
     }
 
     fn put<E: Entity>(
         &mut self,
         entity: &E,
-        condition: &str,
+        condition: Option<&str>,
         value: Option<AttributeValue>,
         conflict: Conflict,
     ) -> &mut Self {
@@ -106,7 +116,7 @@ impl Transaction {
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(item))
-            .condition_expression(condition)
+            .set_condition_expression(condition.map(Into::into))
             .set_expression_attribute_values(value.map(|value| [(":value".into(), value)].into()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         self.push(put.build().map(|put| TransactWriteItem::builder().put(put).build()), conflict)
@@ -129,6 +139,15 @@ impl Transaction {
         self.push(delete.build().map(|delete| TransactWriteItem::builder().delete(delete).build()), conflict)
     }
 
+    /// Requires that there is an item of `key`.
+    pub fn require_present(&mut self, key: &Key, conflict: Conflict) -> &mut Self {
+        let check = ConditionCheck::builder()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .condition_expression("attribute_exists(pk)");
+        self.push(check.build().map(|check| TransactWriteItem::builder().condition_check(check).build()), conflict)
+    }
+
     fn push(
         &mut self,
         write: Result<TransactWriteItem, aws_sdk_dynamodb::error::BuildError>,
@@ -139,6 +158,12 @@ impl Transaction {
             Err(error) => self.failed = Some(StoreError::Request(error.to_string())),
         }
         self
+    }
+
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty()
     }
 
     /// Commits all of it or nothing.

@@ -1,0 +1,9 @@
+//! The function `list-products`.
+
+use functions::routes::LIST_PRODUCTS;
+use functions::serve::{InitError, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), InitError> {
+    serve(&LIST_PRODUCTS).await
+}

@@ -1,0 +1,281 @@
+//! Get-or-create, as create-customer, check and track need it: read, plan, one transaction.
+
+use std::collections::BTreeSet;
+
+use axum::http::StatusCode;
+use shared::app::App;
+use shared::clock::Time;
+use shared::domain::balance::Usage;
+use shared::domain::customer::Customer;
+use shared::domain::get_or_create::{Found, New, Plan, Request, plan};
+use shared::domain::onboarding::{Frozen, Linked, Login, Terms, link};
+use shared::domain::product::Product;
+use shared::domain::start::{Choice, Offer};
+use shared::http::ApiError;
+use shared::http::idempotency::{Answer, Idempotency};
+use shared::ids::{CustomerId, UserId};
+use shared::store::counter::{Drawn, Want};
+use shared::store::key::Key;
+use shared::store::marker::IdempotencyMarker;
+use shared::store::members::{EmailMembers, MAX_MEMBERS, MemberLists};
+use shared::store::records::Guard;
+use shared::store::retry::Backoff;
+use shared::store::{Conflict, Refused, StoreError, Transaction};
+
+/// Whether anything calls Stripe. Nothing does yet.
+pub(crate) const STRIPE_CONFIGURED: bool = false;
+
+/// One request and what stays the same however often it is planned anew.
+pub struct Creation {
+    app: App,
+    request: Request,
+    products: Products,
+    key: Option<Idempotency>,
+    new_id: CustomerId,
+    user_id: UserId,
+    now: Time,
+}
+
+/// Which products a new customer gets.
+#[derive(Clone, Debug)]
+pub struct Products {
+    /// Whether they get the defaults.
+    pub defaults: bool,
+    /// What was chosen for them.
+    pub choice: Option<Choice>,
+}
+
+/// What became of a request.
+pub struct Created {
+    /// 201 for a new customer, else 200.
+    pub status: StatusCode,
+    /// The customer.
+    pub customer: Customer,
+    /// What they have used.
+    pub usage: Vec<Usage>,
+    /// What the caller should know.
+    pub warnings: Vec<&'static str>,
+    /// Whether the answer was given before.
+    pub replayed: bool,
+}
+
+/// What was read before deciding.
+struct Picture {
+    found: Found,
+    lists: MemberLists,
+    replay: Option<IdempotencyMarker>,
+    catalogue: Vec<Product>,
+    usage: Option<(CustomerId, Vec<Usage>)>,
+}
+
+impl Creation {
+    /// A request that is to be met at `now`.
+    #[must_use]
+    pub fn new(app: App, request: Request, products: Products, key: Option<Idempotency>, now: Time) -> Self {
+        let (new_id, user_id) = (CustomerId(now.new_id()), UserId(now.new_id()));
+        Self { app, request, products, key, new_id, user_id, now }
+    }
+
+    /// Meets it.
+    pub async fn run(&self) -> Result<Created, ApiError> {
+        let mut drawn = Drawn::default();
+        let mut trials_used = BTreeSet::new();
+        let mut races = Backoff::new();
+        loop {
+            let picture = self.read().await?;
+            if let Some(marker) = picture.replay {
+                return self.replay(&marker).await;
+            }
+            let offer = Offer {
+                catalogue: &picture.catalogue,
+                defaults: self.products.defaults,
+                trials_used: &trials_used,
+                stripe_configured: STRIPE_CONFIGURED,
+            };
+            if self.products.choice.as_ref().is_some_and(|choice| offer.product(&choice.product_id).is_none()) {
+                return Err(ApiError::ProductNotFound);
+            }
+            let new = New {
+                customer_id: self.new_id,
+                now: self.now,
+                placeholder_domain: &self.app.settings.placeholder_email_domain,
+            };
+            let plan = plan(&self.request, picture.found, new)?;
+            match self.execute(plan, &picture.lists, offer, &mut drawn).await? {
+                Ok(created) => return self.with_usage(created, picture.usage).await,
+                Err(Conflict::StripeCustomerTaken) => return Err(ApiError::StripeIdTaken),
+                Err(Conflict::TrialUsed) => {
+                    let fingerprint = self.request.fingerprint.as_deref();
+                    let used = self.app.store.trials_used(&picture.catalogue, self.new_id, fingerprint).await?;
+                    trials_used = used;
+                }
+                Err(conflict) => drawn.discard(conflict),
+            }
+            if !races.wait().await {
+                return Err(ApiError::Unavailable("the request lost every race it ran".into()));
+            }
+        }
+    }
+
+    /// Guards first, in one round trip; then the heads they point to, in another.
+    async fn read(&self) -> Result<Picture, ApiError> {
+        let store = &self.app.store;
+        let (id, email) = (self.request.id.as_ref(), self.request.contact.email.as_ref());
+        let (id_key, list_key) = (id.map(Key::external_id), email.map(Key::email_members));
+        let (login_key, user_key) = (email.map(Key::login), self.request.user_id.map(Key::user));
+        let marker_key = self.key.as_ref().map(Idempotency::key);
+        let keys = [&id_key, &list_key, &login_key, &user_key, &marker_key].into_iter().flatten().cloned();
+        let (guards, catalogue) = tokio::join!(store.batch_get(keys), self.catalogue());
+        let (guards, catalogue) = (guards?, catalogue?);
+        let replay = match (&self.key, &marker_key) {
+            (Some(key), Some(at)) => key.replay(guards.get(at)?, self.now)?,
+            _ => None,
+        };
+        let list: Option<EmailMembers> = list_key.map(|key| guards.get(&key)).transpose()?.flatten();
+        let by_id: Option<Guard> = id_key.map(|key| guards.get(&key)).transpose()?.flatten();
+        let holder: Option<Guard> = login_key.map(|key| guards.get(&key)).transpose()?.flatten();
+        let named_user = user_key.map(|key| guards.get(&key)).transpose()?.flatten();
+        let (by_id, holder) = (by_id.map(|g| CustomerId(g.owner)), holder.map(|g| UserId(g.owner)));
+        let members = list.as_ref().map(|list| list.members.clone()).unwrap_or_default();
+        let heads = members.iter().copied().chain(by_id).map(Key::customer).chain(holder.map(Key::user));
+        // Most often it is this one that the answer is about.
+        let likely = by_id.or(members.first().copied());
+        let (heads, usage) = tokio::join!(store.batch_get(heads), self.usage(likely));
+        let heads = heads?;
+        let by_email = members.iter().filter_map(|id| heads.get(&Key::customer(*id)).transpose());
+        let found = Found {
+            by_id: by_id.map(|id| heads.get(&Key::customer(id))).transpose()?.flatten(),
+            by_email: by_email.collect::<Result<_, _>>()?,
+            email_holder: holder.map(|id| heads.get(&Key::user(id))).transpose()?.flatten(),
+            named_user,
+        };
+        Ok(Picture { found, lists: MemberLists::of(list), replay, catalogue, usage: usage? })
+    }
+
+    /// Every product, unless the request wants none.
+    async fn catalogue(&self) -> Result<Vec<Product>, StoreError> {
+        if self.products.defaults || self.products.choice.is_some() {
+            self.app.store.products().await
+        } else {
+            Ok(Vec::new())
+        }
+    }
+
+    async fn usage(&self, id: Option<CustomerId>) -> Result<Option<(CustomerId, Vec<Usage>)>, StoreError> {
+        let Some(id) = id else { return Ok(None) };
+        Ok(Some((id, self.app.store.usage(id).await?)))
+    }
+
+    /// A new customer has used nothing; another has, and it may have been read already.
+    async fn with_usage(
+        &self,
+        mut created: Created,
+        read: Option<(CustomerId, Vec<Usage>)>,
+    ) -> Result<Created, ApiError> {
+        let id = created.customer.internal_id;
+        created.usage = match read {
+            _ if created.status == StatusCode::CREATED => Vec::new(),
+            Some((of, usage)) if of == id => usage,
+            _ => self.app.store.usage(id).await?,
+        };
+        Ok(created)
+    }
+
+    async fn replay(&self, marker: &IdempotencyMarker) -> Result<Created, ApiError> {
+        let (customer, usage) =
+            tokio::join!(self.app.store.customer(marker.customer_id), self.app.store.usage(marker.customer_id));
+        let customer = customer?.ok_or(ApiError::CustomerNotFound)?;
+        let status = StatusCode::from_u16(marker.status).unwrap_or(StatusCode::OK);
+        Ok(Created { status, customer, usage: usage?, warnings: Vec::new(), replayed: true })
+    }
+
+    /// Makes the plan so; the inner error is the race that was lost.
+    async fn execute(
+        &self,
+        plan: Plan,
+        lists: &MemberLists,
+        offer: Offer<'_>,
+        drawn: &mut Drawn,
+    ) -> Result<Result<Created, Conflict>, ApiError> {
+        if joins_address(&plan) {
+            self.refuse_crowd(lists)?;
+        }
+        let mut transaction = self.app.store.transaction();
+        let mut warnings = Vec::new();
+        let (status, customer) = match plan {
+            Plan::Unchanged(customer) if self.key.is_none() => {
+                return Ok(Ok(created(StatusCode::OK, *customer, warnings)));
+            }
+            Plan::Unchanged(customer) => (StatusCode::OK, *customer),
+            Plan::Change { before, after, login: None } => {
+                transaction.save_customer(Some(&before), &after, lists);
+                (StatusCode::OK, *after)
+            }
+            Plan::Change { before, mut after, login: Some(login) } => {
+                if before.is_lead() {
+                    warnings = self.start(&mut after, offer);
+                }
+                let linked = self.onboard(*after, login, drawn).await?;
+                transaction.save_linked(Some(&before), &linked, lists);
+                transaction.use_trials(Some(&before), &linked.customer);
+                (StatusCode::OK, linked.customer)
+            }
+            Plan::Create { mut customer, login } => {
+                warnings = self.start(&mut customer, offer);
+                let linked = self.onboard(*customer, login, drawn).await?;
+                transaction.save_linked(None, &linked, lists);
+                transaction.use_trials(None, &linked.customer);
+                (StatusCode::CREATED, linked.customer)
+            }
+        };
+        self.keep_answer(&mut transaction, status, &customer);
+        match transaction.commit(&self.app.store).await {
+            Ok(()) => Ok(Ok(created(status, customer, warnings))),
+            Err(Refused::Conflict(conflict)) => Ok(Err(conflict)),
+            Err(Refused::Store(error)) => Err(error.into()),
+        }
+    }
+
+    /// Gives a new customer what they hold from the first day.
+    fn start(&self, customer: &mut Customer, offer: Offer<'_>) -> Vec<&'static str> {
+        offer.start(&mut customer.products, self.products.choice.as_ref(), self.now)
+    }
+
+    /// A thousand customers of one address are a mistake of the caller, and a list that no item
+    /// could hold.
+    fn refuse_crowd(&self, lists: &MemberLists) -> Result<(), ApiError> {
+        let email = self.request.contact.email.as_ref();
+        if email.is_some_and(|email| lists.count(email) >= MAX_MEMBERS) {
+            return Err(ApiError::field("email", format!("has {MAX_MEMBERS} customers already")));
+        }
+        Ok(())
+    }
+
+    async fn onboard(&self, customer: Customer, login: Login, drawn: &mut Drawn) -> Result<Linked, ApiError> {
+        let want = Want { crn: customer.customer_reference.is_none(), number: login.needs_number() };
+        drawn.draw(&self.app.store, &self.app.settings, self.now, want).await?;
+        let (crn, number) = (drawn.crn.clone(), drawn.number.clone());
+        let frozen = Frozen { user_id: self.user_id, crn, number, now: self.now };
+        Ok(link(customer, login, &frozen, Terms::Decided))
+    }
+
+    fn keep_answer(&self, transaction: &mut Transaction, status: StatusCode, customer: &Customer) {
+        let Some(key) = &self.key else { return };
+        let kept = Answer { status: status.as_u16(), customer_id: customer.internal_id, checkout_url: None };
+        let marker = key.marker(kept, self.now);
+        transaction.create_over_expired(&marker, self.now.unix_seconds(), Conflict::HandledBefore);
+    }
+}
+
+fn created(status: StatusCode, customer: Customer, warnings: Vec<&'static str>) -> Created {
+    Created { status, customer, usage: Vec::new(), warnings, replayed: false }
+}
+
+/// Whether the customer of a plan is to join the list of an e-mail address.
+fn joins_address(plan: &Plan) -> bool {
+    match plan {
+        Plan::Unchanged(_) => false,
+        Plan::Change { before, after, .. } => before.contact.email != after.contact.email,
+        Plan::Create { customer, .. } => customer.contact.email.is_some(),
+    }
+}

@@ -1,0 +1,393 @@
+//! Products: what the catalogue offers, and what a customer holds of it.
+//!
+//! A customer holds a copy: the items of a [`HeldProduct`] are those of the product on the day it
+//! was attached, and a later change of the catalogue does not reach them.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::clock::Time;
+pub use crate::domain::product_id::{Currency, FeatureId, Group, ProductId};
+use crate::text::Name;
+
+/// The most items of a product.
+pub const MAX_ITEMS: usize = 50;
+
+/// What a create answers when a paid default was left out because nothing calls Stripe.
+pub const STRIPE_NOT_CONFIGURED: &str = "stripe_not_configured";
+
+/// How often something comes round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Interval {
+    /// Every day.
+    Day,
+    /// Every seven days.
+    Week,
+    /// Every month of the calendar.
+    Month,
+    /// Every year of the calendar.
+    Year,
+}
+
+impl Interval {
+    /// Reads an interval as it is written on the wire.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "day" => Ok(Self::Day),
+            "week" => Ok(Self::Week),
+            "month" => Ok(Self::Month),
+            "year" => Ok(Self::Year),
+            _ => Err("must be `day`, `week`, `month` or `year`".into()),
+        }
+    }
+}
+
+/// What a product costs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Price {
+    /// In minor units of the currency.
+    pub amount: u64,
+    /// The currency.
+    pub currency: Currency,
+    /// How often it is due; once when absent.
+    pub interval: Option<Interval>,
+    /// The price at Stripe.
+    pub stripe_price_id: Option<String>,
+}
+
+/// A time for which a product costs nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FreeTrial {
+    /// How long it lasts.
+    pub days: u32,
+    /// Whether it begins only with a means of payment.
+    pub card_required: bool,
+}
+
+/// What a product lets its holder use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ProductItem)]
+pub struct Item {
+    /// The feature.
+    pub feature_id: FeatureId,
+    /// How much of it, for each unit of the product and in each interval.
+    pub included_usage: u64,
+    /// When that much is there again; never when absent.
+    pub interval: Option<Interval>,
+    /// Whether there is no end to it.
+    pub unlimited: bool,
+    /// Whether more than what is included may be used.
+    pub overage_allowed: bool,
+}
+
+/// A product of the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Product {
+    /// Its id.
+    pub id: ProductId,
+    /// What people call it.
+    pub name: Name,
+    /// Of the products of a group a customer holds one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<Group>,
+    /// Whether new customers get it.
+    pub is_default: bool,
+    /// Whether they get it although it costs something.
+    pub force_paid_default: bool,
+    /// What it costs; nothing when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+    /// How it may be tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free_trial: Option<FreeTrial>,
+    /// What it lets its holder use; no feature twice.
+    pub items: Vec<Item>,
+    /// When it was made.
+    pub created_at: Time,
+    /// When it was last changed.
+    pub updated_at: Time,
+    /// Raised by every write; a write made from an older picture fails.
+    pub version: u64,
+}
+
+/// On what terms somebody gets a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Terms {
+    /// For nothing, for so many days.
+    Trial {
+        /// The days.
+        days: u32,
+    },
+    /// Once Stripe says that it is paid for.
+    Paid,
+    /// For good.
+    Free,
+}
+
+impl Product {
+    /// The terms on which a customer gets it by default. A trial that needs a card, or that was
+    /// used before, is none.
+    #[must_use]
+    pub fn terms(&self, trial_used: bool) -> Terms {
+        match self.trial_days().filter(|_| !trial_used) {
+            Some(days) => Terms::Trial { days },
+            None if self.price.as_ref().is_some_and(|price| price.amount > 0) => Terms::Paid,
+            None => Terms::Free,
+        }
+    }
+
+    /// The days for which it can be tried without a card.
+    #[must_use]
+    pub fn trial_days(&self) -> Option<u32> {
+        self.free_trial.filter(|trial| !trial.card_required).map(|trial| trial.days)
+    }
+
+    /// The product as a customer holds it from `now` on.
+    #[must_use]
+    pub fn attach(&self, quantity: u64, terms: Terms, now: Time) -> HeldProduct {
+        // At rest a time is whole seconds; periods are counted from what is at rest.
+        let started_at = Time::from_unix_seconds(now.unix_seconds());
+        let (status, trial_ends_at) = match terms {
+            Terms::Trial { days } => (ProductStatus::Trialing, Some(started_at.plus_seconds(i64::from(days) * 86_400))),
+            Terms::Paid => (ProductStatus::Scheduled, None),
+            Terms::Free => (ProductStatus::Active, None),
+        };
+        HeldProduct {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            group: self.group.clone(),
+            status,
+            quantity,
+            is_default: self.is_default,
+            started_at,
+            trial_ends_at,
+            current_period_end: None,
+            items: self.items.clone(),
+        }
+    }
+}
+
+/// Where a product that a customer holds stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProductStatus {
+    /// In use.
+    Active,
+    /// In use, for nothing, for a while.
+    Trialing,
+    /// Waits for Stripe.
+    Scheduled,
+    /// In use, though a payment is late.
+    PastDue,
+    /// Ended by somebody.
+    Canceled,
+    /// Ended by itself.
+    Expired,
+}
+
+impl ProductStatus {
+    /// Whether what the product includes can be used.
+    #[must_use]
+    pub fn is_live(self) -> bool {
+        match self {
+            Self::Active | Self::Trialing | Self::PastDue => true,
+            Self::Scheduled | Self::Canceled | Self::Expired => false,
+        }
+    }
+}
+
+/// A product as a customer holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldProduct {
+    /// The product.
+    pub id: ProductId,
+    /// What people called it.
+    pub name: Name,
+    /// Its group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<Group>,
+    /// Where it stands, as last written; [`HeldProduct::status_at`] says where it stands now.
+    pub status: ProductStatus,
+    /// How many of it: what it includes is multiplied by this.
+    pub quantity: u64,
+    /// Whether it is one that new customers get.
+    pub is_default: bool,
+    /// When it was attached; its periods are counted from here.
+    pub started_at: Time,
+    /// When its trial ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trial_ends_at: Option<Time>,
+    /// Until when it is paid for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current_period_end: Option<Time>,
+    /// What it includes, as it was attached.
+    pub items: Vec<Item>,
+}
+
+impl HeldProduct {
+    /// Where it stands at `now`: a trial that is over has expired, whether or not anybody has
+    /// written that down.
+    #[must_use]
+    pub fn status_at(&self, now: Time) -> ProductStatus {
+        let over = self.trial_ends_at.is_some_and(|end| end <= now);
+        if self.status == ProductStatus::Trialing && over { ProductStatus::Expired } else { self.status }
+    }
+
+    /// What it includes of `feature`, if anything.
+    #[must_use]
+    pub fn item(&self, feature: &FeatureId) -> Option<&Item> {
+        self.items.iter().find(|item| item.feature_id == *feature)
+    }
+}
+
+/// Adds `product` to what a customer holds. It takes the place of the same product and of a
+/// default of the same group.
+pub fn hold(held: &mut Vec<HeldProduct>, product: HeldProduct) {
+    held.retain(|other| other.id != product.id && !(other.is_default && other.group == product.group));
+    held.push(product);
+}
+
+/// The defaults that a new customer gets, one per group, and what the caller should know.
+///
+/// Within a group a trial without card comes before a paid product, that before a free one, and
+/// of equals the one with the lower id; so there is one answer, whatever order the catalogue
+/// comes in. Products without a group are one group of their own. A paid product counts only
+/// with `force_paid_default`; without Stripe it is passed over with a warning, and the next of
+/// its group is taken.
+#[must_use]
+pub fn choose_defaults<'a>(
+    catalogue: &'a [Product],
+    trials_used: &BTreeSet<ProductId>,
+    stripe_configured: bool,
+) -> (Vec<&'a Product>, Vec<&'static str>) {
+    let terms = |product: &Product| product.terms(trials_used.contains(&product.id));
+    let mut candidates: Vec<_> = catalogue.iter().filter(|product| product.is_default).collect();
+    candidates.sort_by(|a, b| by_preference(a, terms(a), b, terms(b)));
+    let (mut chosen, mut warnings): (Vec<&Product>, Vec<_>) = (Vec::new(), Vec::new());
+    for product in candidates {
+        if chosen.last().is_some_and(|last| last.group == product.group) {
+            continue;
+        }
+        match terms(product) {
+            Terms::Trial { .. } | Terms::Free => chosen.push(product),
+            Terms::Paid if !product.force_paid_default => {}
+            Terms::Paid if stripe_configured => chosen.push(product),
+            Terms::Paid => warnings.push(STRIPE_NOT_CONFIGURED),
+        }
+    }
+    warnings.dedup();
+    (chosen, warnings)
+}
+
+fn by_preference(a: &Product, a_terms: Terms, b: &Product, b_terms: Terms) -> Ordering {
+    let rank = |terms| match terms {
+        Terms::Trial { .. } => 0,
+        Terms::Paid => 1,
+        Terms::Free => 2,
+    };
+    (&a.group, rank(a_terms), &a.id).cmp(&(&b.group, rank(b_terms), &b.id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Time = Time::from_unix_seconds(1_795_176_000);
+
+    fn product(id: &str, group: Option<&str>, price: u64, trial: Option<FreeTrial>) -> Product {
+        let currency = Currency::parse("INR").unwrap();
+        Product {
+            id: ProductId::parse(id).unwrap(),
+            name: Name::parse(id).unwrap(),
+            group: group.map(|group| Group::parse(group).unwrap()),
+            is_default: true,
+            force_paid_default: true,
+            price: (price > 0).then_some(Price { amount: price, currency, interval: None, stripe_price_id: None }),
+            free_trial: trial,
+            items: Vec::new(),
+            created_at: NOW,
+            updated_at: NOW,
+            version: 1,
+        }
+    }
+
+    const TRIAL: Option<FreeTrial> = Some(FreeTrial { days: 14, card_required: false });
+    const CARD_TRIAL: Option<FreeTrial> = Some(FreeTrial { days: 14, card_required: true });
+
+    fn chosen(catalogue: &[Product], used: &[&str], stripe: bool) -> (Vec<String>, Vec<&'static str>) {
+        let used = used.iter().map(|id| ProductId::parse(id).unwrap()).collect();
+        let (chosen, warnings) = choose_defaults(catalogue, &used, stripe);
+        (chosen.into_iter().map(|product| product.id.to_string()).collect(), warnings)
+    }
+
+    #[test]
+    fn a_trial_comes_before_a_paid_before_a_free_default_and_then_the_lower_id() {
+        let mut catalogue = vec![
+            product("a-free", None, 0, None),
+            product("b-free", None, 0, None),
+            product("c-paid", None, 5, CARD_TRIAL),
+            product("d-trial", None, 5, TRIAL),
+            product("e-trial", None, 0, TRIAL),
+        ];
+        for expected in ["d-trial", "e-trial", "c-paid", "a-free", "b-free"] {
+            let mut backwards = catalogue.clone();
+            backwards.reverse();
+            assert_eq!(chosen(&catalogue, &[], true), (vec![expected.to_owned()], vec![]));
+            assert_eq!(chosen(&backwards, &[], true), (vec![expected.to_owned()], vec![]));
+            catalogue.retain(|product| product.id.as_str() != expected);
+        }
+    }
+
+    #[test]
+    fn there_is_one_default_per_group_and_products_without_a_group_are_one() {
+        let catalogue = [
+            product("a", Some("milk"), 0, None),
+            product("b", Some("milk"), 0, None),
+            product("c", Some("bread"), 0, None),
+            product("d", None, 0, None),
+            product("e", None, 0, None),
+        ];
+        assert_eq!(chosen(&catalogue, &[], true).0, ["d", "c", "a"]);
+        let other = Product { is_default: false, ..product("a", None, 0, None) };
+        assert!(chosen(&[other], &[], true).0.is_empty());
+    }
+
+    #[test]
+    fn a_trial_that_was_used_is_none() {
+        let catalogue = [product("a-trial", None, 0, TRIAL), product("b-trial", None, 0, TRIAL)];
+        assert_eq!(chosen(&catalogue, &["a-trial"], true).0, ["b-trial"]);
+        assert_eq!(chosen(&catalogue, &["a-trial", "b-trial"], true).0, ["a-trial"]);
+        assert_eq!(catalogue[0].terms(true), Terms::Free);
+    }
+
+    #[test]
+    fn a_paid_default_needs_force_and_stripe() {
+        let quiet = Product { force_paid_default: false, ..product("a", None, 5, None) };
+        let catalogue = [quiet, product("b", None, 5, None), product("c", None, 0, None)];
+        assert_eq!(chosen(&catalogue, &[], true), (vec!["b".into()], vec![]));
+        assert_eq!(chosen(&catalogue, &[], false), (vec!["c".into()], vec![STRIPE_NOT_CONFIGURED]));
+        assert_eq!(chosen(&catalogue[..1], &[], false), (vec![], vec![]));
+    }
+
+    #[test]
+    fn a_trial_that_is_over_has_expired() {
+        let held = product("a", None, 0, TRIAL).attach(1, Terms::Trial { days: 14 }, NOW);
+        let end = NOW.plus_seconds(14 * 86_400);
+        assert_eq!((held.status, held.trial_ends_at), (ProductStatus::Trialing, Some(end)));
+        assert_eq!(held.status_at(end.plus_seconds(-1)), ProductStatus::Trialing);
+        assert_eq!(held.status_at(end), ProductStatus::Expired);
+    }
+
+    #[test]
+    fn a_chosen_product_takes_the_place_of_the_default_of_its_group() {
+        let mut held = vec![product("free", Some("milk"), 0, None).attach(1, Terms::Free, NOW)];
+        held.push(product("other", Some("bread"), 0, None).attach(1, Terms::Free, NOW));
+        hold(&mut held, product("pro", Some("milk"), 5, None).attach(2, Terms::Free, NOW));
+        let ids: Vec<_> = held.iter().map(|product| product.id.as_str()).collect();
+        assert_eq!(ids, ["other", "pro"]);
+    }
+}

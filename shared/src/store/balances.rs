@@ -1,0 +1,116 @@
+//! What customers have used: a balance for each feature, made on first use, and a marker for each
+//! use that carried a key.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::{Deserialize, Serialize};
+
+use super::item::{Entity, Item, from_item};
+use super::key::{BALANCE, Key};
+use super::transaction::{Conflict, Transaction};
+use super::{Store, StoreError};
+use crate::clock::Time;
+use crate::domain::balance::{FeatureBalance, Usage};
+use crate::domain::customer::Customer;
+use crate::ids::CustomerId;
+
+/// How long a use is remembered by its key, in seconds.
+const KEEP_SECONDS: i64 = 86_400;
+
+impl Entity for Usage {
+    const KIND: &'static str = "balance";
+
+    fn key(&self) -> Key {
+        Key::balance(self.customer_id, &self.feature_id)
+    }
+}
+
+/// A use that carried a key, and what was answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageMarker {
+    pk: String,
+    sk: String,
+    /// What was asked: another question under the same key is a mistake.
+    pub fingerprint: String,
+    /// How much was taken.
+    pub deducted: u64,
+    /// What that left.
+    pub balance: FeatureBalance,
+    /// When it may be forgotten, in Unix seconds.
+    pub expires_at: i64,
+}
+
+impl UsageMarker {
+    /// The marker at `key` of a use at `now`.
+    #[must_use]
+    pub fn new(key: Key, fingerprint: String, deducted: u64, balance: FeatureBalance, now: Time) -> Self {
+        let expires_at = now.unix_seconds() + KEEP_SECONDS;
+        Self { pk: key.pk, sk: key.sk, fingerprint, deducted, balance, expires_at }
+    }
+}
+
+impl Entity for UsageMarker {
+    const KIND: &'static str = "usage";
+
+    fn key(&self) -> Key {
+        Key { pk: self.pk.clone(), sk: self.sk.clone() }
+    }
+}
+
+impl Transaction {
+    /// Writes what a living customer has used.
+    pub fn save_usage(&mut self, after: &Usage) -> &mut Self {
+        let read = after.version;
+        let stored = Usage { version: read + 1, ..after.clone() };
+        self.replace(&stored, read, Conflict::Changed);
+        self.require_present(&Key::customer(after.customer_id), Conflict::OwnerGone)
+    }
+}
+
+impl Store {
+    /// What each of `customers` has used of what they hold, by customer.
+    pub async fn usage_of(&self, customers: &[Customer]) -> Result<BTreeMap<CustomerId, Vec<Usage>>, StoreError> {
+        let key = |customer: &Customer, item: &crate::domain::product::Item| {
+            Key::balance(customer.internal_id, &item.feature_id)
+        };
+        let items =
+            |customer: &Customer| customer.products.iter().flat_map(|held| held.items.clone()).collect::<Vec<_>>();
+        let keys =
+            customers.iter().flat_map(|customer| items(customer).into_iter().map(move |item| key(customer, &item)));
+        let batch = self.batch_get(keys).await?;
+        let mut usage: BTreeMap<CustomerId, Vec<Usage>> = BTreeMap::new();
+        for customer in customers {
+            let features: BTreeSet<_> = items(customer).into_iter().map(|item| item.feature_id).collect();
+            for feature in features {
+                let found: Option<Usage> = batch.get(&Key::balance(customer.internal_id, &feature))?;
+                usage.entry(customer.internal_id).or_default().extend(found);
+            }
+        }
+        Ok(usage)
+    }
+
+    /// Everything that the customer `id` has used.
+    pub async fn usage(&self, id: CustomerId) -> Result<Vec<Usage>, StoreError> {
+        let (mut usage, mut start): (Vec<Usage>, Option<Item>) = (Vec::new(), None);
+        loop {
+            let request = self
+                .client()
+                .query()
+                .table_name(self.table())
+                .consistent_read(true)
+                .key_condition_expression("pk = :pk AND begins_with(sk, :balance)")
+                .expression_attribute_values(":pk", AttributeValue::S(Key::customer(id).pk))
+                .expression_attribute_values(":balance", AttributeValue::S(BALANCE.into()))
+                .set_exclusive_start_key(start);
+            let answer = request.send().await.map_err(StoreError::of)?;
+            for item in answer.items.unwrap_or_default() {
+                usage.push(from_item(item)?);
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(usage);
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What a customer holds from the first day.
+
+use futures::future::join_all;
+use harness::stripe::checkout;
+use harness::{Actor, Answer, TestApp};
+use serde_json::{Value, json};
+
+async fn product(admin: &Actor, id: &str, more: Value) {
+    let mut body = json!({ "name": id, "is_default": true, "items": [] });
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    admin.put(&format!("/v1/products/{id}"), body).await.expect(201);
+}
+
+fn held(answer: &Answer) -> Vec<(&str, &str)> {
+    let products = answer.json["products"].as_array().unwrap();
+    products.iter().map(|p| (p["id"].as_str().unwrap(), p["status"].as_str().unwrap())).collect()
+}
+
+#[tokio::test]
+async fn each_group_gives_one_default_by_the_total_order() {
+    let (app, _, admin) = TestApp::start().await;
+    product(&admin, "b-free", json!({ "group": "milk" })).await;
+    product(&admin, "a-free", json!({ "group": "milk" })).await;
+    product(&admin, "z-trial", json!({ "group": "bread", "free_trial": { "days": 14 } })).await;
+    product(&admin, "a-bread", json!({ "group": "bread" })).await;
+    let customer = admin.post("/v1/customers", json!({ "id": "a" })).await.expect(201);
+    assert_eq!(held(&customer), [("z-trial", "trialing"), ("a-free", "active")]);
+    assert_eq!(customer.json["products"][0]["trial_ends_at"], "2026-12-04T12:00:00Z");
+    let none = admin.post("/v1/customers", json!({ "id": "b", "disable_default": true })).await.expect(201);
+    assert!(held(&none).is_empty());
+    app.clock.advance_seconds(14 * 86_400);
+    let admin = admin.with_token(app.app.store.create_api_key("later", app.clock.now()).await.unwrap().1.expose());
+    let later = admin.get("/v1/customers/a").await.expect(200);
+    assert_eq!(held(&later), [("z-trial", "expired"), ("a-free", "active")]);
+}
+
+#[tokio::test]
+async fn a_trial_is_had_once_per_fingerprint() {
+    let (app, _, admin) = TestApp::start().await;
+    product(&admin, "trial", json!({ "free_trial": { "days": 14 } })).await;
+    let create = async |id: &str, fingerprint: &str| {
+        admin.post("/v1/customers", json!({ "id": id, "fingerprint": fingerprint })).await.expect(201)
+    };
+    assert_eq!(held(&create("a", "one").await), [("trial", "trialing")]);
+    assert_eq!(held(&create("b", "one").await), [("trial", "active")]);
+    assert_eq!(held(&create("c", "two").await), [("trial", "trialing")]);
+    let racers = join_all(
+        (0..10).map(|n| admin.post("/v1/customers", json!({ "id": format!("r{n}"), "fingerprint": "three" }))),
+    )
+    .await;
+    assert_eq!(racers.iter().filter(|answer| held(answer) == [("trial", "trialing")]).count(), 1);
+    app.world().await.assert_straight();
+}
+
+#[tokio::test]
+async fn a_paid_default_is_left_out_with_a_warning_where_nothing_calls_stripe() {
+    let (_app, _, admin) = TestApp::start().await;
+    let price = json!({ "price": { "amount": 5, "currency": "inr" }, "force_paid_default": true });
+    product(&admin, "paid", price).await;
+    let first = admin.post("/v1/customers", json!({ "id": "a" })).await.expect(201);
+    assert_eq!((held(&first), &first.json["warnings"]), (vec![], &json!(["stripe_not_configured"])));
+    product(&admin, "free", json!({})).await;
+    let second = admin.post("/v1/customers", json!({ "id": "b" })).await.expect(201);
+    assert_eq!(held(&second), [("free", "active")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn creates_at_once_give_the_defaults_once() {
+    let (app, _, admin) = TestApp::start().await;
+    product(&admin, "trial", json!({ "free_trial": { "days": 14 } })).await;
+    let answers = join_all((0..30).map(|_| admin.post("/v1/customers", json!({ "id": "a" })))).await;
+    assert!(answers.iter().all(|answer| held(answer) == [("trial", "trialing")]));
+    let world = app.world().await;
+    world.assert_straight();
+    assert_eq!(world.of("trial").len(), 1);
+}
+
+#[tokio::test]
+async fn a_subscription_stands_in_the_place_of_its_groups_default() {
+    let (app, _, admin) = TestApp::start().await;
+    product(&admin, "free", json!({ "group": "milk" })).await;
+    let pro =
+        json!({ "group": "milk", "is_default": false, "items": [{ "feature_id": "litres", "included_usage": 10 }] });
+    product(&admin, "pro", pro).await;
+    let body = json!({ "id": "a", "subscription": { "product_id": "pro", "quantity": 3 } });
+    let customer = admin.post("/v1/customers", body).await.expect(201);
+    assert_eq!(held(&customer), [("pro", "active")]);
+    assert_eq!(customer.json["balances"]["litres"]["granted"], 30);
+    let unknown = json!({ "id": "b", "subscription": { "product_id": "nothing" } });
+    admin.post("/v1/customers", unknown).await.refused(404, "product_not_found");
+    assert_eq!(app.world().await.of("customer").len(), 1);
+}
+
+#[tokio::test]
+async fn a_payment_activates_the_chosen_product_and_the_defaults_of_other_groups() {
+    let (app, nobody, admin) = TestApp::start().await;
+    product(&admin, "free", json!({ "group": "milk" })).await;
+    product(&admin, "bread", json!({ "group": "bread" })).await;
+    product(&admin, "pro", json!({ "group": "milk", "is_default": false })).await;
+    let form = |product: &str| json!({ "name": "Ana", "email": "a@x.io", "product_id": product });
+    nobody.post("/api/intake/submit", form("nothing")).await.refused(404, "product_not_found");
+    let lead = nobody.post("/api/intake/submit", form("pro")).await.expect(201);
+    nobody.stripe(&checkout("completed", "evt_1", "cs_1", lead.str("client_id"))).await.expect(200);
+    let customer = admin.get(&format!("/v1/customers/{}", lead.str("client_id"))).await.expect(200);
+    assert_eq!(held(&customer), [("bread", "active"), ("pro", "active")]);
+    app.world().await.assert_straight();
+}
