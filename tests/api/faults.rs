@@ -162,6 +162,32 @@ const CASES: &[Case] = &[
         call: |a| Box::pin(a.admin.post("/v1/customers/acme/credentials", json!({ "deliver": false }))),
         check: |world| customers(world, 1, 1, 1),
     },
+    Case {
+        name: "register with an idempotency key",
+        prepare: |a| Box::pin(a.nobody.get("/nowhere")),
+        call: |a| {
+            let body = json!({ "name": "Ana", "email": "a@x.io", "password": "a long enough password" });
+            Box::pin(a.nobody.post_with("/auth/register", body, &[("idempotency-key", "k")]))
+        },
+        check: |world| customers(world, 1, 1, 0),
+    },
+    Case {
+        name: "own details",
+        prepare: |a| Box::pin(a.nobody.get("/nowhere")),
+        call: |a| Box::pin(a.admin.patch("/auth/me", json!({ "name": "Ops", "phone": "9876543210" }))),
+        check: |world| customers(world, 0, 0, 0),
+    },
+    Case {
+        name: "product",
+        prepare: |a| Box::pin(a.nobody.get("/nowhere")),
+        call: |a| {
+            Box::pin(a.admin.put(
+                "/v1/products/pro",
+                json!({ "name": "Pro", "items": [{ "feature_id": "seats", "included_usage": 5 }] }),
+            ))
+        },
+        check: |world| assert_eq!(world.of("product").len(), 1),
+    },
 ];
 
 fn whole() -> Value {

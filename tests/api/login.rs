@@ -137,3 +137,46 @@ async fn a_password_beyond_the_limit_is_refused_without_work() {
     answer.refused(400, "invalid_request");
     assert_eq!(answer.fields(), ["email", "password"]);
 }
+
+/// A bcrypt hash of "correct horse" that another system made, and a PBKDF2 one in passlib's form.
+const IMPORTED: [&str; 2] = [
+    "$2b$04$GbPe7W.VNQ6LePxuLmxUHeqbzk/1DWt4VHIYEOaTUCtX5hxiZhM2q",
+    "$pbkdf2-sha256$1000$c2FsdHNhbHRzYWx0c2FsdA$BBs.1.PaslLtBPULUr8/lQicvVuHiEPMz0i8MjLCbzM",
+];
+
+#[tokio::test]
+async fn an_imported_hash_works_once_and_is_then_our_own() {
+    for imported in IMPORTED {
+        let (app, nobody, _) = TestApp::start().await;
+        let user = with_user(&app, "old@x.io", |user| user.password_hash = Some(imported.into())).await;
+        nobody.login("old@x.io", "wrong horse").await.refused(401, "invalid_credentials");
+        nobody.login("old@x.io", "correct horse").await.expect(200);
+        let world = app.world().await;
+        let stored = world.at(&format!("USER#{}", user.user_id)).unwrap()["password_hash"].as_str().unwrap();
+        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+        nobody.login("old@x.io", "correct horse").await.expect(200);
+    }
+}
+
+/// What a caller could measure: the same calls and the same hash for everybody. The medians are
+/// printed for a person to look at; no assertion depends on time.
+#[tokio::test]
+async fn a_known_and_an_unknown_login_cost_the_same() {
+    const PAIRS: usize = 300;
+    let (app, nobody, _) = TestApp::start().await;
+    with_user(&app, "known@x.io", |_| {}).await;
+    let (mut times, mut calls) = ([Vec::new(), Vec::new()], [0, 0]);
+    for n in 0..PAIRS {
+        for (at, email) in ["known@x.io", "unknown@x.io"].into_iter().enumerate() {
+            let address = [10, 0, u8::try_from(n / 200).unwrap(), u8::try_from(n % 200).unwrap()];
+            let started = std::time::Instant::now();
+            calls[at] += app.connector.calls_of(nobody.login_from(address, email, "wrong password here")).await;
+            times[at].push(started.elapsed());
+        }
+        // Out of the reach of lock and window, so that every attempt is compared.
+        app.clock.advance_seconds(4_000);
+    }
+    times.iter_mut().for_each(|times| times.sort());
+    println!("login, {PAIRS} pairs, medians: known {:?}, unknown {:?}", times[0][PAIRS / 2], times[1][PAIRS / 2]);
+    assert_eq!(calls[0], calls[1]);
+}

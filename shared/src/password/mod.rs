@@ -117,6 +117,8 @@ fn argon2id() -> Argon2<'static> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     #[tokio::test]
@@ -128,6 +130,27 @@ mod tests {
         assert!(passwords.verify(&Secret::new("correct horse battery"), Some(&hash)).await.unwrap());
         assert!(!passwords.verify(&Secret::new("Correct horse battery"), Some(&hash)).await.unwrap());
         assert!(!passwords.verify(&Secret::new("correct horse battery"), None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_flood_runs_no_more_hashes_at_once_than_there_is_memory_for() {
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let passwords = Passwords::new(3);
+        let mut flood = tokio::task::JoinSet::new();
+        for _ in 0..100 {
+            let (passwords, running, most) = (passwords.clone(), running.clone(), most.clone());
+            flood.spawn(async move {
+                let work = move || {
+                    most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    let right = matches("x", DUMMY_HASH);
+                    running.fetch_sub(1, Ordering::SeqCst);
+                    right
+                };
+                passwords.on_blocking_pool(work).await.unwrap()
+            });
+        }
+        assert!(flood.join_all().await.into_iter().all(|right| !right));
+        assert!(most.load(Ordering::SeqCst) <= 3);
     }
 
     #[test]
