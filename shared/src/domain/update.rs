@@ -163,6 +163,7 @@ pub fn plan(request: &Request, found: Found, placeholder_domain: &str, now: Time
     }
     if let Some(user) = &mut user {
         move_login(&before, &after, user, email_holder.as_ref(), placeholder_domain);
+        move_details(&before, &after, user);
         if let Some(status) = request.status.filter(|_| after.user_id.is_some()) {
             set_status(user, status);
         }
@@ -236,6 +237,19 @@ fn move_login(before: &Customer, after: &Customer, user: &mut User, holder: Opti
     }
 }
 
+/// The login's own name and phone follow as long as they are the customer's.
+fn move_details(before: &Customer, after: &Customer, user: &mut User) {
+    if after.user_id.is_none() {
+        return;
+    }
+    if user.name == before.contact.name {
+        user.name.clone_from(&after.contact.name);
+    }
+    if user.phone == before.contact.phone {
+        user.phone.clone_from(&after.contact.phone);
+    }
+}
+
 /// `inactive` shuts the login out and ends its sessions, any other status lets it in.
 fn set_status(user: &mut User, status: Status) {
     let enabled = status != Status::Inactive;
@@ -282,6 +296,25 @@ mod tests {
             Plan::Change(change) => *change,
             Plan::Unchanged(_) => panic!("something changes"),
         }
+    }
+
+    #[test]
+    fn the_logins_name_follows_as_long_as_it_is_the_customers() {
+        let mut customer = Customer::new(CustomerId(NOW.new_id()), Status::Active, Origin::Api, NOW);
+        let mut user = User::new(UserId(NOW.new_id()), email("a@x.io"), Role::Customer, NOW);
+        (customer.user_id, user.customer_v2_id) = (Some(user.user_id), Some(customer.internal_id));
+        let named = |name: &str| Request { name: Patch::Set(Name::parse(name).unwrap()), ..Request::default() };
+        let found = |user: &User| Found {
+            customer: customer.clone(),
+            user: Some(user.clone()),
+            named_user: None,
+            email_holder: None,
+        };
+        let Plan::Change(change) = plan(&named("Ana"), found(&user), DOMAIN, NOW).unwrap() else { panic!("a change") };
+        assert_eq!(change.user.unwrap().1.name, Name::parse("Ana").ok());
+        user.name = Name::parse("Of their own choice").ok();
+        let Plan::Change(change) = plan(&named("Ana"), found(&user), DOMAIN, NOW).unwrap() else { panic!("a change") };
+        assert!(change.user.is_none());
     }
 
     #[test]
