@@ -20,7 +20,8 @@ async fn a_function_refuses_what_is_not_its_own() {
         let unknown = world.send(function.name, &Request::get("/nowhere")).await;
         unknown.problem(404, "not_found");
         for route in function.routes {
-            let wrong = Request::new("DELETE", route.path.replace("{id}", "PL1"));
+            let method = if route.method == "DELETE" { "PUT" } else { "DELETE" };
+            let wrong = Request::new(method, route.path.replace("{id}", "PL1"));
             let refused = world.send(function.name, &wrong).await;
             refused.problem(405, "method_not_allowed");
             let allow = refused.header("allow").unwrap_or_default();
@@ -29,12 +30,37 @@ async fn a_function_refuses_what_is_not_its_own() {
     }
 }
 
+/// `template.yaml` sends there what no route of the gateway takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_serves_is_refused_by_me() {
+    let mut world = World::start().await;
+    let strays = [Request::get("/"), Request::get("/.env"), Request::post("/auth/nothing", &json!({}))];
+    for stray in strays {
+        world.send("me", &stray.unrouted()).await.problem(404, "not_found");
+    }
+    // It knows its own path alone.
+    for path in ["/auth/login", "/v1/customers"] {
+        world.send("me", &Request::new("DELETE", path).unrouted()).await.problem(404, "not_found");
+    }
+    world.send("me", &Request::new("DELETE", "/auth/me").unrouted()).await.problem(405, "method_not_allowed");
+    // A preflight succeeds; what it allows is for the gateway to say.
+    let preflight = Request::new("OPTIONS", "/v1/customers").unrouted().header("origin", "https://app.example.com");
+    let answer = world.send("me", &preflight.header("access-control-request-method", "POST")).await;
+    assert_eq!((answer.status(), answer.header("access-control-allow-origin")), (204, None), "{answer:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_is_json_and_no_larger_than_its_route_takes() {
     let mut world = World::start().await;
     let key = world.api_key().await;
-    let routes =
-        [("intake-submit", "/api/intake/submit"), ("login", "/auth/login"), ("create-customer", "/v1/customers")];
+    let routes = [
+        ("intake-submit", "/api/intake/submit"),
+        ("login", "/auth/login"),
+        ("register", "/auth/register"),
+        ("forgot-password", "/auth/forgot-password"),
+        ("reset-password", "/auth/reset-password"),
+        ("create-customer", "/v1/customers"),
+    ];
     for (function, path) in routes {
         let request = Request::post(path, &json!({})).bearer(&key);
         let as_text = request.clone().header("content-type", "text/plain");

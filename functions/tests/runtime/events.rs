@@ -17,9 +17,11 @@ const SOURCE_IP: &str = "198.51.100.7";
 pub(crate) struct Request {
     method: &'static str,
     path: String,
+    query: String,
     headers: BTreeMap<String, String>,
     body: Option<String>,
     base64: bool,
+    routed: bool,
     source_ip: String,
 }
 
@@ -28,7 +30,8 @@ impl Request {
     pub(crate) fn new(method: &'static str, path: impl Into<String>) -> Self {
         let headers = [("host", "api.example.com"), ("user-agent", "test/1"), ("x-forwarded-proto", "https")];
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        Self { method, path: path.into(), headers, body: None, base64: false, source_ip: SOURCE_IP.into() }
+        let (path, query, source_ip) = (path.into(), String::new(), SOURCE_IP.into());
+        Self { method, path, query, headers, body: None, base64: false, routed: true, source_ip }
     }
 
     /// `GET`.
@@ -39,6 +42,16 @@ impl Request {
     /// `POST` of a JSON body.
     pub(crate) fn post(path: impl Into<String>, body: &Value) -> Self {
         Self::post_text(path, body.to_string())
+    }
+
+    /// `PATCH` of a JSON body.
+    pub(crate) fn patch(path: impl Into<String>, body: &Value) -> Self {
+        Self { method: "PATCH", ..Self::post(path, body) }
+    }
+
+    /// `PUT` of a JSON body.
+    pub(crate) fn put(path: impl Into<String>, body: &Value) -> Self {
+        Self { method: "PUT", ..Self::post(path, body) }
     }
 
     /// `POST` of a body that says it is JSON.
@@ -58,6 +71,16 @@ impl Request {
         self.header("authorization", format!("Bearer {token}"))
     }
 
+    /// The same with a query, which is encoded already.
+    pub(crate) fn query(self, query: impl Into<String>) -> Self {
+        Self { query: query.into(), ..self }
+    }
+
+    /// The same as API Gateway passes on what none of its routes takes.
+    pub(crate) fn unrouted(self) -> Self {
+        Self { routed: false, ..self }
+    }
+
     /// The same from the address `source_ip`.
     pub(crate) fn from(self, source_ip: impl Into<String>) -> Self {
         Self { source_ip: source_ip.into(), ..self }
@@ -70,14 +93,14 @@ impl Request {
 
     /// The event.
     pub(crate) fn event(&self) -> Value {
-        let Self { method, path, headers, body, base64, source_ip } = self;
-        let route_key = format!("{method} {path}");
+        let Self { method, path, query, headers, body, base64, routed, source_ip } = self;
+        let route_key = if *routed { format!("{method} {path}") } else { "$default".into() };
         let body = body.as_ref().map(|text| if *base64 { STANDARD.encode(text) } else { text.clone() });
         let mut event = json!({
             "version": "2.0",
             "routeKey": route_key,
             "rawPath": path,
-            "rawQueryString": "",
+            "rawQueryString": query,
             "headers": headers,
             "requestContext": {
                 "accountId": "123456789012",

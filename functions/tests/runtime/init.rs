@@ -32,6 +32,9 @@ async fn a_function_with_a_malformed_variable_stops_and_names_it_but_not_its_val
     let malformed = [
         ("login", "JWT_KEYS", "k1:c2hvcnQ="),
         ("me", "JWT_KEYS", "no-colon-in-here"),
+        ("register", "PASSWORD_MIN_LENGTH", "fifteen"),
+        ("change-password", "JWT_TTL_SECONDS", "half-a-day"),
+        ("check", "AUTO_CREATE_CUSTOMERS", "if-it-must-be"),
         ("stripe-webhook", "RATE_LIMITS", "perhaps-not"),
         ("notify", "PUBLIC_BASE_URL", "app.example.org"),
         ("backfill", "BACKFILL_INVITES", "on-sundays"),

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 
 use crate::events::Request;
 use crate::mail::Mood;
-use crate::world::{Stopped, World, payment, signed};
+use crate::world::{Answer, Stopped, World, payment, signed};
 
 const NAME: &str = "Canaria Serinus";
 const EMAIL: &str = "canary.serinus@example.com";
+const OTHER_EMAIL: &str = "other.serinus@example.com";
 const PHONE: &str = "9812345670";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,19 +33,72 @@ async fn every_function_logs_one_line_per_request_and_nothing_personal() {
     world.login(EMAIL, "Wrong-Canary-Password").await.problem(401, "invalid_credentials");
     let session = world.login(EMAIL, &password).await;
     let token = session.text("token");
-    world.send("me", &Request::get("/auth/me").bearer(&token)).await;
+    world.me(&token).await;
     world.send("create-customer", &Request::post("/v1/customers", &form).bearer(&key)).await;
     world.send("get-customer", &Request::get("/v1/customers/PL1").bearer(&key)).await;
     world.send("get-customer", &Request::get(format!("/v1/customers/{EMAIL}")).bearer(&key)).await;
+    let of_the_account = account(&mut world).await;
+    meter(&mut world, &key).await;
+    let handed_over = administer(&mut world, &key).await;
     world.backfill().await;
 
     let stopped = world.stop().await;
     assert_eq!(stopped.len(), ALL.len(), "every function ran");
     for function in &stopped {
         assert_one_line_per_request(function);
-        let secrets = [NAME, EMAIL, "serinus", PHONE, "Canary", &password, &token, &key];
+        let secrets = [NAME, EMAIL, "serinus", PHONE, "Canary", &password, &token, &key, &handed_over];
         assert_absent(function, &secrets);
+        assert_absent(function, &of_the_account.each_ref().map(String::as_str));
     }
+}
+
+/// An account from its registration to the last logout; answers the tokens on the way.
+async fn account(world: &mut World) -> [String; 4] {
+    let [first, second, third] = ["First Canary Password", "Second Canary Password", "Third Canary Password"];
+    let form = json!({ "name": NAME, "email": OTHER_EMAIL, "phone": PHONE, "password": first });
+    let registered = done(world, "register", &Request::post("/auth/register", &form)).await;
+    let forgot = Request::post("/auth/forgot-password", &json!({ "email": OTHER_EMAIL }));
+    done(world, "forgot-password", &forgot).await;
+    assert!(world.deliver().await.is_empty());
+    let link = world.mail.accepted().last().expect("a link to set a password").reset_token();
+    let reset = Request::post("/auth/reset-password", &json!({ "token": link, "new_password": second }));
+    done(world, "reset-password", &reset).await;
+    let session = world.login(OTHER_EMAIL, second).await.text("token");
+    let change = json!({ "current_password": second, "new_password": third });
+    let change = Request::post("/auth/change-password", &change).bearer(&session);
+    let changed = done(world, "change-password", &change).await.text("token");
+    let details = Request::patch("/auth/me", &json!({ "address": "8 Canary Row" })).bearer(&changed);
+    done(world, "update-me", &details).await;
+    done(world, "logout", &Request::new("POST", "/auth/logout").bearer(&changed)).await;
+    [registered.text("token"), link, session, changed]
+}
+
+/// What `PL1` may use, and uses.
+async fn meter(world: &mut World, key: &str) {
+    let product = json!({ "name": "Canary Seed", "items": [{ "feature_id": "seed", "included_usage": 3 }] });
+    done(world, "put-product", &Request::put("/v1/products/p", &product).bearer(key)).await;
+    done(world, "list-products", &Request::get("/v1/products").bearer(key)).await;
+    let asked = json!({ "customer_id": "PL1", "feature_id": "seed" });
+    done(world, "check", &Request::post("/v1/check", &asked).bearer(key)).await;
+    done(world, "track", &Request::post("/v1/track", &asked).bearer(key)).await;
+}
+
+/// What becomes of `PL1` in the hands of an administrator; answers the password handed over.
+async fn administer(world: &mut World, key: &str) -> String {
+    let list = Request::get("/v1/customers").query(format!("search={EMAIL}")).bearer(key);
+    assert_eq!(done(world, "list-customers", &list).await.json()["count"], 1);
+    let change = Request::patch("/v1/customers/PL1", &json!({ "address": "9 Canary Row" })).bearer(key);
+    done(world, "update-customer", &change).await;
+    let issue = Request::post("/v1/customers/PL1/credentials", &json!({ "deliver": false })).bearer(key);
+    let handed_over = done(world, "issue-credentials", &issue).await.text("temporary_password");
+    done(world, "delete-customer", &Request::new("DELETE", "/v1/customers/PL1").bearer(key)).await;
+    handed_over
+}
+
+async fn done(world: &mut World, function: &'static str, request: &Request) -> Answer {
+    let answer = world.send(function, request).await;
+    assert!((200..300).contains(&answer.status()), "`{function}`: {answer:?}");
+    answer
 }
 
 #[tokio::test(flavor = "multi_thread")]

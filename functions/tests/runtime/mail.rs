@@ -46,6 +46,14 @@ impl Letter {
         assert_eq!(found.len(), 1, "one password alone on its line: {}", self.text);
         found[0].to_owned()
     }
+
+    /// The token of the one link to set a new password in it.
+    pub(crate) fn reset_token(&self) -> String {
+        let tokens = self.text.lines().filter_map(|line| line.split_once("/reset-password?token="));
+        let found: Vec<&str> = tokens.map(|(_, token)| token).collect();
+        assert_eq!(found.len(), 1, "one link to set a password: {}", self.text);
+        found[0].to_owned()
+    }
 }
 
 /// The stand-in; it ends with its owner.

@@ -1,4 +1,4 @@
-//! The eight binaries as Lambda runs them: the real programs behind the Runtime API, over an
+//! The binaries as Lambda runs them: the real programs behind the Runtime API, over an
 //! embedded `DynamoDB`, with a stand-in for SES and SNS.
 //!
 //! Only here are the binaries known to be there and up to date (`CARGO_BIN_EXE_…`). What a route

@@ -41,6 +41,49 @@ async fn a_form_a_payment_and_the_mailed_password_lead_to_the_signed_in_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_registered_recovered_by_mail_changed_and_left() {
+    let [first, second, third] = ["lantern harbour teal", "gravel orchid summit", "walnut meadow prism"];
+    let mut world = World::start().await;
+    let form = json!({ "name": "Asha Rao", "email": "asha@example.com", "password": first });
+    let registered = world.send("register", &Request::post("/auth/register", &form)).await;
+    assert_eq!(registered.status(), 201, "{registered:?}");
+    let session = world.login("Asha@example.com", first).await;
+    assert_eq!(session.status(), 200, "{session:?}");
+    assert_eq!(session.json()["must_change_password"], false);
+
+    let forgot = Request::post("/auth/forgot-password", &json!({ "email": "ASHA@example.com" }));
+    assert_eq!(world.send("forgot-password", &forgot).await.status(), 200);
+    assert_eq!(world.deliver().await, Vec::<Value>::new());
+    let letters = world.mail.accepted();
+    assert_eq!(letters.iter().map(|letter| letter.to.as_str()).collect::<Vec<_>>(), ["asha@example.com"]);
+    assert!(letters[0].text.contains("https://app.example.com/reset-password"), "{}", letters[0].text);
+
+    let reset = json!({ "token": letters[0].reset_token(), "new_password": second });
+    let reset = Request::post("/auth/reset-password", &reset);
+    assert_eq!(world.send("reset-password", &reset).await.status(), 200);
+    world.send("reset-password", &reset).await.problem(400, "invalid_token");
+    for dead in [registered.text("token"), session.text("token")] {
+        world.me(&dead).await.problem(401, "unauthorized");
+    }
+    world.login("asha@example.com", first).await.problem(401, "invalid_credentials");
+    let session = world.login("asha@example.com", second).await;
+    assert_eq!(session.status(), 200, "{session:?}");
+
+    let change = json!({ "current_password": second, "new_password": third });
+    let change = Request::post("/auth/change-password", &change).bearer(&session.text("token"));
+    let changed = world.send("change-password", &change).await;
+    assert_eq!(changed.status(), 200, "{changed:?}");
+    world.me(&session.text("token")).await.problem(401, "unauthorized");
+    let token = changed.text("token");
+    assert_eq!(world.me(&token).await.json()["customer"]["customerId"], "PL1");
+
+    let left = world.send("logout", &Request::new("POST", "/auth/logout").bearer(&token)).await;
+    assert_eq!((left.status(), left.body()), (204, String::new()));
+    world.me(&token).await.problem(401, "unauthorized");
+    assert_eq!(world.login("asha@example.com", third).await.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_customer_is_created_once_and_found_by_every_identifier() {
     let mut world = World::start().await;
     let key = world.api_key().await;

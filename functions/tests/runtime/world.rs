@@ -105,6 +105,11 @@ impl World {
         self.send("login", &Request::post("/auth/login", &body)).await
     }
 
+    /// Asks who is signed in with `token`.
+    pub(crate) async fn me(&mut self, token: &str) -> Answer {
+        self.send("me", &Request::get("/auth/me").bearer(token)).await
+    }
+
     /// Runs `notify` on the whole outbox, as if the stream brought all of it (again), and answers
     /// the failures.
     pub(crate) async fn deliver(&mut self) -> Vec<Value> {
