@@ -176,7 +176,9 @@ async fn a_known_and_an_unknown_login_cost_the_same() {
         // Out of the reach of lock and window, so that every attempt is compared.
         app.clock.advance_seconds(4_000);
     }
-    times.iter_mut().for_each(|times| times.sort());
+    for times in &mut times {
+        times.sort();
+    }
     println!("login, {PAIRS} pairs, medians: known {:?}, unknown {:?}", times[0][PAIRS / 2], times[1][PAIRS / 2]);
     assert_eq!(calls[0], calls[1]);
 }

@@ -297,3 +297,16 @@ async fn an_address_may_register_twenty_times_in_ten_minutes() {
     assert!((1..=600).contains(&wait), "{wait}");
     register(&nobody.from_address([198, 51, 100, 2]), "b@x.io").await.expect(201);
 }
+
+#[tokio::test]
+async fn whoever_registers_gets_the_default_products() {
+    let (_app, nobody, admin) = TestApp::start().await;
+    let product =
+        json!({ "name": "Free", "is_default": true, "items": [{ "feature_id": "seats", "included_usage": 3 }] });
+    admin.put("/v1/products/free", product).await.expect(201);
+    let body = json!({ "name": "Ana", "email": "a@x.io", "password": "a long enough password" });
+    let session = nobody.post("/auth/register", body).await.expect(201);
+    let me = nobody.with_token(session.str("token")).get("/auth/me").await.expect(200);
+    assert_eq!(me.json["customer"]["products"][0]["id"], "free");
+    assert_eq!(me.json["customer"]["balances"]["seats"]["remaining"], 3);
+}

@@ -1,5 +1,7 @@
 //! A customer registers: user, number, customer, reference and links in one transaction.
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -11,6 +13,8 @@ use shared::domain::customer::{Contact, Customer, Origin, Status};
 use shared::domain::message::{Message, MessageKind};
 use shared::domain::onboarding::{Frozen, Linked, Login, Terms, link};
 use shared::domain::password_policy;
+use shared::domain::product::Product;
+use shared::domain::start::Offer;
 use shared::domain::user::User;
 use shared::http::fields::{Fields, FromFields};
 use shared::http::idempotency::{Answer, Idempotency, IdempotencyKey, replayed};
@@ -29,6 +33,7 @@ use shared::text::Name;
 use utoipa::ToSchema;
 
 use super::{Client, limit_rate, no_store};
+use crate::creation::STRIPE_CONFIGURED;
 use crate::view::{RegisteredView, TokenView};
 
 /// Registrations per client address and window.
@@ -86,7 +91,8 @@ pub async fn handle(
     let limited = limit_rate(&registration.app, "register", &client, RATE_LIMIT, now);
     let (limited, first) = tokio::join!(limited, registration.read());
     limited?;
-    registration.run(first?).await
+    let first = first?;
+    registration.run(first).await
 }
 
 /// One registration and what stays the same however often it is tried.
@@ -100,13 +106,16 @@ struct Registration {
 }
 
 impl Registration {
-    async fn read(&self) -> Result<Batch, ApiError> {
+    /// The guards of the address, and the catalogue.
+    async fn read(&self) -> Result<(Batch, Vec<Product>), ApiError> {
         let (login, members) = (Key::login(&self.request.email), Key::email_members(&self.request.email));
         let marker = self.key.as_ref().map(Idempotency::key);
-        Ok(self.app.store.batch_get([login, members].into_iter().chain(marker)).await?)
+        let guards = self.app.store.batch_get([login, members].into_iter().chain(marker));
+        let (guards, catalogue) = tokio::join!(guards, self.app.store.products());
+        Ok((guards?, catalogue?))
     }
 
-    async fn run(&self, mut batch: Batch) -> Result<Response, ApiError> {
+    async fn run(&self, (mut batch, mut catalogue): (Batch, Vec<Product>)) -> Result<Response, ApiError> {
         let (mut drawn, mut hash) = (Drawn::default(), None);
         let mut races = Backoff::new();
         loop {
@@ -120,7 +129,7 @@ impl Registration {
             };
             let (settings, store) = (&self.app.settings, &self.app.store);
             drawn.draw(store, settings, self.now, Want { crn: true, number: true }).await?;
-            match self.commit(self.linked(&hashed, &drawn)).await? {
+            match self.commit(self.linked(&hashed, &drawn, &catalogue)).await? {
                 Ok(answer) => return Ok(answer),
                 Err(conflict) => drawn.discard(conflict),
             }
@@ -128,11 +137,11 @@ impl Registration {
             if !races.wait().await {
                 return Err(ApiError::Unavailable("the registration lost every race it ran".into()));
             }
-            batch = self.read().await?;
+            (batch, catalogue) = self.read().await?;
         }
     }
 
-    fn linked(&self, hash: &str, drawn: &Drawn) -> Linked {
+    fn linked(&self, hash: &str, drawn: &Drawn, catalogue: &[Product]) -> Linked {
         let request = &self.request;
         let mut customer = Customer::new(self.customer_id, Status::Active, Origin::Registration, self.now);
         customer.contact = Contact {
@@ -141,6 +150,10 @@ impl Registration {
             phone: request.phone.clone(),
             ..Contact::default()
         };
+        // Nobody who is new has tried anything before, as far as anybody can tell.
+        let trials_used = &BTreeSet::new();
+        let offer = Offer { catalogue, defaults: true, trials_used, stripe_configured: STRIPE_CONFIGURED };
+        offer.start(&mut customer.products, None, self.now);
         let (crn, number) = (drawn.crn.clone(), drawn.number.clone());
         let frozen = Frozen { user_id: self.user_id, crn, number, now: self.now };
         let mut linked = link(customer, Login::New(request.email.clone()), &frozen, Terms::Uninvited);
@@ -151,6 +164,7 @@ impl Registration {
     async fn commit(&self, linked: Linked) -> Result<Result<Response, Conflict>, ApiError> {
         let mut transaction = self.app.store.transaction();
         transaction.save_linked(None, &linked, &MemberLists::default());
+        transaction.use_trials(None, &linked.customer);
         if let Some(key) = &self.key {
             let customer_id = self.customer_id;
             let kept = Answer { status: StatusCode::CREATED.as_u16(), customer_id, checkout_url: None };
