@@ -1,9 +1,12 @@
 //! What the functions are for, from the first form to the signed-in page.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::events::Request;
-use crate::world::{World, payment, signed};
+use crate::world::{Answer, World, payment, signed};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_a_payment_and_the_mailed_password_lead_to_the_signed_in_page() {
@@ -150,4 +153,28 @@ async fn a_signature_holds_over_the_bytes_behind_base64_whatever_the_letters_of_
 
     let other = Request::post_text("/api/webhooks/stripe", event.to_string()).header("stripe-signature", "t=1,v1=00");
     world.send("stripe-webhook", &other.in_base64()).await.problem(400, "invalid_signature");
+}
+
+/// Two hundred forms, fifty through each of four processes at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn four_processes_at_once_never_give_a_reference_twice() {
+    let world = World::start().await.with("RATE_LIMITS", "off");
+    let mut processes = JoinSet::new();
+    for process in 0..4 {
+        let environment = world.launch("intake-submit").await;
+        processes.spawn(async move {
+            let mut references = Vec::new();
+            for n in 0..50 {
+                let form = json!({ "name": "Asha Rao", "email": format!("lead-{process}-{n}@example.com") });
+                let event = Request::post("/api/intake/submit", &form).event();
+                let answer = Answer::of("intake-submit", environment.invoke(&event).await);
+                assert_eq!(answer.status(), 201, "{answer:?}");
+                references.push(answer.text("customer_reference"));
+            }
+            references
+        });
+    }
+    let references: BTreeSet<String> = processes.join_all().await.into_iter().flatten().collect();
+    assert_eq!(references.len(), 200);
+    assert!(references.iter().all(|crn| crn.starts_with("PLE-CVP-") && crn.len() == 19), "{references:?}");
 }

@@ -12,7 +12,7 @@ use shared::stripe::signature::sign;
 use shared::token::KeyRing;
 
 use crate::database::{Database, TABLE};
-use crate::emulator::{Environment, Output};
+use crate::emulator::{Environment, Invoked, Output};
 use crate::events::{Request, inserted, schedule};
 use crate::mail::Mail;
 
@@ -141,8 +141,8 @@ impl World {
         let running = self.running.get_mut(function).expect("a function that was just started");
         let invoked = running.environment.invoke(event).await;
         running.request_ids.push(invoked.request_id.clone());
-        let response = invoked.outcome.unwrap_or_else(|error| panic!("`{function}` posted the error {error}"));
-        (invoked.request_id, response)
+        let Answer { request_id, response } = Answer::of(function, invoked);
+        (request_id, response)
     }
 }
 
@@ -155,6 +155,12 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// What `function` answered, which must not be an error of its own.
+    pub(crate) fn of(function: &str, invoked: Invoked) -> Self {
+        let response = invoked.outcome.unwrap_or_else(|error| panic!("`{function}` posted the error {error}"));
+        Self { request_id: invoked.request_id, response }
+    }
+
     /// The status.
     pub(crate) fn status(&self) -> u64 {
         self.response["statusCode"].as_u64().expect("a status")
