@@ -67,7 +67,9 @@ impl Account {
             let (transaction, parked) = self.decide(&batch).await?;
             match transaction.commit(&self.app.store).await {
                 Ok(()) => {
-                    count(Metric::ParkedEvents, u64::from(parked), self.now.unix_ms());
+                    if parked {
+                        count(Metric::ParkedEvents, 1, self.now.unix_ms());
+                    }
                     return Ok(false);
                 }
                 Err(Refused::Store(error)) => return Err(error.into()),

@@ -151,7 +151,9 @@ mod tests {
         });
         let new = json!({
             "id": "sub_1", "status": "active", "customer": { "id": "cus_1" },
-            "items": { "data": [{ "quantity": 3, "current_period_end": 1_800_000_000, "price": { "product": { "id": "pro" } } }] },
+            "items": { "data": [{
+                "quantity": 3, "current_period_end": 1_800_000_000, "price": { "product": { "id": "pro" } },
+            }] },
         });
         assert_eq!(subscription(&old), subscription(&new));
         let read = subscription(&old).unwrap();
