@@ -11,6 +11,7 @@
 //! 6. `tests/api/<name>.rs`: its stories. The tidy tests fail until all of this is there.
 
 mod account;
+mod billing;
 pub mod creation;
 pub mod endpoints;
 pub mod jobs;

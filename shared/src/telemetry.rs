@@ -22,6 +22,8 @@ pub enum Metric {
     DuplicateEvents,
     /// Paid checkouts that name no customer we know.
     UnmatchedPayments,
+    /// Webhook events that wait for somebody to have their Stripe customer.
+    ParkedEvents,
     /// Messages handed to e-mail or SMS.
     MessagesSent,
     /// Messages that a later change of credentials made void.

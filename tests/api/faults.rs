@@ -3,7 +3,7 @@
 
 use harness::connector::run_until_killed;
 use harness::faults::{Fault, Kind, When};
-use harness::stripe::checkout;
+use harness::stripe::{checkout, invoice, subscription};
 use harness::{Actor, Answer, TestApp, World};
 use serde_json::{Value, json};
 
@@ -78,6 +78,27 @@ const CASES: &[Case] = &[
         prepare: |a| Box::pin(a.nobody.intake("a@x.io")),
         call: |a| Box::pin(pay(a, "expired")),
         check: |world| customers(world, 1, 0, 0),
+    },
+    Case {
+        name: "webhook, subscription of somebody",
+        prepare: |a| Box::pin(subscriber(a)),
+        call: |a| Box::pin(async move { a.nobody.stripe(&subscription("updated", "evt_2", 0, "past_due")).await }),
+        check: |world| {
+            customers(world, 1, 1, 1);
+            assert_eq!(world.of("customer")[0]["products"][0]["status"], "past_due");
+        },
+    },
+    Case {
+        name: "webhook, invoice of somebody",
+        prepare: |a| Box::pin(subscriber(a)),
+        call: |a| Box::pin(async move { a.nobody.stripe(&invoice("paid", "evt_2", 0)).await }),
+        check: |world| assert_eq!(world.of("invoice").len(), 1),
+    },
+    Case {
+        name: "webhook, subscription of nobody yet",
+        prepare: |a| Box::pin(a.nobody.get("/nowhere")),
+        call: |a| Box::pin(async move { a.nobody.stripe(&subscription("created", "evt_2", 0, "active")).await }),
+        check: |world| assert_eq!((world.of("parked_event").len(), world.of("stripe_event").len()), (1, 1)),
     },
     Case {
         name: "create, new",
@@ -192,6 +213,12 @@ const CASES: &[Case] = &[
 
 fn whole() -> Value {
     json!({ "id": "acme", "name": "Acme", "email": "ops@acme.io", "phone": "9876543210" })
+}
+
+/// Somebody who is `cus_1` at Stripe.
+async fn subscriber(actors: &Actors) -> Answer {
+    actors.admin.put("/v1/products/pro", json!({ "name": "Pro", "items": [] })).await;
+    actors.admin.post("/v1/customers", json!({ "id": "a", "email": "a@x.io", "stripe_id": "cus_1" })).await
 }
 
 async fn pay(actors: &Actors, kind: &str) -> Answer {

@@ -26,6 +26,7 @@ mod recovery;
 mod register;
 mod secrets;
 mod sessions;
+mod subscriptions;
 mod tidy;
 mod track;
 mod update_customer;

@@ -61,6 +61,7 @@ impl World {
         self.check_guards(&mut broken);
         self.check_members(&mut broken);
         self.check_messages(&mut broken);
+        self.check_parked(&mut broken);
         broken
     }
 
@@ -193,6 +194,20 @@ impl World {
             let deleted = guards.filter(|guard| text(guard, "owner") == whom.0).count() > 0;
             if !deleted && self.at(&format!("USER#{}", whom.0)).is_none() {
                 broken.push(format!("an invitation is for user {}, who does not exist", whom.0));
+            }
+        }
+    }
+
+    /// What is parked was counted, and once its Stripe customer is somebody's its replay is queued.
+    fn check_parked(&self, broken: &mut Vec<String>) {
+        for event in self.of("parked_event") {
+            let (id, whose) = (text(event, "event_id"), text(event, "stripe_customer"));
+            if self.at(&format!("STRIPE_EVENT#{id}")).is_none() {
+                broken.push(format!("the event {id} is parked and has no marker"));
+            }
+            let pointed = self.at(&format!("STRIPE_CUSTOMER#{whose}")).is_some();
+            if pointed && self.at(&format!("REPLAY#{whose}")).is_none() {
+                broken.push(format!("the event {id} waits for somebody who is there"));
             }
         }
     }

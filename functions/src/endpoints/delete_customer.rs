@@ -1,8 +1,10 @@
 //! Deletes a customer together with its login. Its reference and number stay issued.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use serde::Serialize;
 use shared::app::App;
 use shared::domain::customer::Customer;
@@ -39,12 +41,15 @@ pub async fn handle(
     State(app): State<App>,
     _caller: Admin,
     path: Result<Path<String>, PathRejection>,
+    query: Query<BTreeMap<String, String>>,
 ) -> Result<Json<DeleteCustomerResponse>, ApiError> {
     let identifier = super::identifier(path, &app)?;
+    let cancel = cancel_subscriptions(&query)?;
     let now = app.clock.now();
     let mut customer = app.store.find_customer(&identifier).await?.ok_or(ApiError::CustomerNotFound)?;
     let mut races = Backoff::new();
     loop {
+        check_subscriptions(&customer, cancel)?;
         let (user, lists) = read(&app, &customer).await?;
         let mut transaction: Transaction = app.store.transaction();
         transaction.delete_customer(&customer, &lists, now);
@@ -58,6 +63,33 @@ pub async fn handle(
         }
         customer = app.store.customer(customer.internal_id).await?.ok_or(ApiError::CustomerNotFound)?;
     }
+}
+
+/// Whether the caller wants the customer's subscriptions canceled.
+fn cancel_subscriptions(query: &BTreeMap<String, String>) -> Result<bool, ApiError> {
+    match query.get("cancel_subscriptions").map(String::as_str) {
+        Some("true") => Ok(true),
+        Some("false") | None => Ok(false),
+        Some(_) => Err(ApiError::field("cancel_subscriptions", "must be `true` or `false`")),
+    }
+}
+
+/// Refuses to delete a customer whom Stripe would go on billing, unless the caller wants that
+/// ended.
+///
+/// Nothing is canceled at Stripe here: that it was asked is logged, with the subscriptions, and
+/// whoever adds the call does it in this place, before the customer goes.
+fn check_subscriptions(customer: &Customer, cancel: bool) -> Result<(), ApiError> {
+    let billed = customer.products.iter().filter(|product| product.status.is_live());
+    let subscriptions: Vec<&str> = billed.filter_map(|product| product.subscription_id.as_deref()).collect();
+    if subscriptions.is_empty() {
+        return Ok(());
+    }
+    if !cancel {
+        return Err(ApiError::HasSubscription);
+    }
+    tracing::warn!(customer_id = %customer.internal_id, ?subscriptions, "subscriptions are to be canceled at Stripe");
+    Ok(())
 }
 
 /// The login that goes with the customer, unless it is another's, and the list it leaves.

@@ -16,7 +16,7 @@ use shared::domain::user::User;
 use shared::http::ApiError;
 use shared::http::body::read;
 use shared::http::problem::Problem;
-use shared::ids::{Crn, CustomerId, UserId};
+use shared::ids::{CustomerId, UserId};
 use shared::store::counter::{Drawn, Want};
 use shared::store::key::Key;
 use shared::store::marker::{CheckoutMarker, EventMarker};
@@ -29,6 +29,7 @@ use shared::stripe::signature;
 use shared::telemetry::{Metric, count};
 use utoipa::ToSchema;
 
+use crate::billing::{Account, key_of, replay};
 use crate::creation::STRIPE_CONFIGURED;
 
 /// The most bytes of an event.
@@ -64,6 +65,10 @@ pub async fn handle(State(app): State<App>, request: Request) -> Result<Json<Web
     let header = header.ok_or(ApiError::InvalidSignature)?;
     signature::verify(&header, &body, &app.webhook_secrets, now).map_err(|_| ApiError::InvalidSignature)?;
     let event = Event::parse(&body);
+    if let Some(about) = event.account() {
+        let duplicate = Account { app, event, about, now }.run().await?;
+        return Ok(Json(if duplicate { DUPLICATE } else { NEW }));
+    }
     let checkout = event.checkout();
     Webhook { user_id: UserId(now.new_id()), app, event, checkout, now }.run().await.map(Json)
 }
@@ -83,8 +88,9 @@ impl Webhook {
         let mut trials_used = BTreeSet::new();
         let mut races = Backoff::new();
         loop {
-            let (batch, catalogue) = tokio::join!(self.app.store.batch_get(self.keys()), self.catalogue());
-            let (batch, catalogue) = (batch?, catalogue?);
+            let reads = (self.app.store.batch_get(self.keys()), self.catalogue(), self.anything_parked());
+            let (batch, catalogue, parked) = tokio::join!(reads.0, reads.1, reads.2);
+            let (batch, catalogue, parked) = (batch?, catalogue?, parked?);
             if batch.get::<EventMarker>(&Key::stripe_event(&self.event.id))?.is_some() {
                 count(Metric::DuplicateEvents, 1, self.now.unix_ms());
                 return Ok(DUPLICATE);
@@ -92,7 +98,12 @@ impl Webhook {
             let shop = Shop { catalogue: &catalogue, trials_used: &trials_used };
             let (transaction, answer) = self.decide(&batch, shop, &mut drawn).await?;
             match transaction.commit(&self.app.store).await {
-                Ok(()) => return Ok(answer),
+                Ok(()) => {
+                    if parked {
+                        self.replay().await;
+                    }
+                    return Ok(answer);
+                }
                 Err(Refused::Store(error)) => return Err(error.into()),
                 Err(Refused::Conflict(Conflict::TrialUsed)) => {
                     trials_used = self.trials_used(&batch, &catalogue).await?;
@@ -102,6 +113,30 @@ impl Webhook {
             if !races.wait().await {
                 return Err(ApiError::Unavailable("the event lost every race it ran".into()));
             }
+        }
+    }
+
+    /// The Stripe customer whose pointer the event may write.
+    fn payer(&self) -> Option<&str> {
+        let paid = self.checkout.as_ref().filter(|checkout| checkout.outcome == Outcome::Paid)?;
+        paid.session.stripe_customer.as_deref()
+    }
+
+    /// Whether events wait for the Stripe customer who pays. Those that come in between are
+    /// left to the queue, so that a payment that nothing waits for costs no further trip.
+    async fn anything_parked(&self) -> Result<bool, StoreError> {
+        match self.payer() {
+            Some(stripe_customer) => Ok(!self.app.store.parked_events(stripe_customer, 1).await?.is_empty()),
+            None => Ok(false),
+        }
+    }
+
+    /// Applies what waited, so that it need not wait for the schedule. The queue has it if this
+    /// fails: the event itself is durable.
+    async fn replay(&self) {
+        let Some(stripe_customer) = self.payer() else { return };
+        if let Err(error) = replay(&self.app, stripe_customer, self.now).await {
+            tracing::warn!(event = self.event.id, ?error, "parked events are left to the schedule");
         }
     }
 
@@ -126,16 +161,9 @@ impl Webhook {
         if let Some(checkout) = &self.checkout {
             keys.push(Key::checkout(&checkout.session.id));
             keys.extend(checkout.session.stripe_customer.as_deref().map(Key::stripe_customer));
-            keys.extend(checkout.names.iter().filter_map(|name| self.key_of(name)));
+            keys.extend(checkout.names.iter().filter_map(|name| key_of(&self.app, name)));
         }
         keys
-    }
-
-    fn key_of(&self, name: &CustomerName) -> Option<Key> {
-        match name {
-            CustomerName::Id(id) => Some(Key::customer(*id)),
-            CustomerName::Reference(text) => Crn::parse(text, &self.app.settings.crn_prefix).map(|crn| Key::crn(&crn)),
-        }
     }
 
     /// The transaction that the event amounts to, on what was read.
@@ -178,7 +206,7 @@ impl Webhook {
             let (session_id, customer_id) = (checkout.session.id.clone(), customer.internal_id);
             let marker = CheckoutMarker { session_id, customer_id, paid_at: self.now };
             transaction.create(&marker, Conflict::HandledBefore);
-            add_alias(&mut transaction, checkout, &customer, pointer);
+            add_alias(&mut transaction, checkout, &customer, pointer, self.now);
         }
         Ok((transaction, NEW))
     }
@@ -186,7 +214,7 @@ impl Webhook {
     /// The first customer that the checkout names and that exists.
     async fn find(&self, checkout: &CheckoutEvent, batch: &Batch) -> Result<Option<Customer>, ApiError> {
         for name in &checkout.names {
-            let Some(key) = self.key_of(name) else { continue };
+            let Some(key) = key_of(&self.app, name) else { continue };
             let found = match name {
                 CustomerName::Id(_) => batch.get(&key)?,
                 CustomerName::Reference(_) => match batch.get::<Guard>(&key)? {
@@ -294,10 +322,15 @@ impl Pointer {
 
 /// A second Stripe customer of a customer who has one becomes an alias, so that what Stripe says
 /// about it later finds them.
-fn add_alias(transaction: &mut Transaction, checkout: &CheckoutEvent, customer: &Customer, pointer: Pointer) {
+fn add_alias(
+    transaction: &mut Transaction,
+    checkout: &CheckoutEvent,
+    customer: &Customer,
+    pointer: Pointer,
+    now: Time,
+) {
     let Some(id) = &checkout.session.stripe_customer else { return };
     if pointer == Pointer::Absent && customer.stripe_id.is_some() {
-        let alias = Guard::new(Key::stripe_customer(id), customer.internal_id.0);
-        transaction.create(&alias, Conflict::StripeCustomerTaken);
+        transaction.add_stripe_customer(id, customer.internal_id, now);
     }
 }

@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::repair::{Outcome, Repair, Row};
+use crate::billing::replay;
 
 /// Entries of the queue read at once.
 const PAGE: i32 = 100;
@@ -85,6 +86,11 @@ pub async fn run(app: &App, deadline: Option<Time>) -> Result<Summary, ApiError>
                     }
                 }
                 Due::Purge(id) => app.store.purge(id).await?,
+                Due::Replay(stripe_customer) => {
+                    if let Err(error) = replay(app, &stripe_customer, now).await {
+                        tracing::error!(stripe_customer, ?error, "parked events could not be applied");
+                    }
+                }
                 Due::Customer(id) => summary.add(Row::Customer(id).repair(app).await),
                 Due::User(id) => summary.add(Row::User(id).repair(app).await),
             }

@@ -268,6 +268,8 @@ mod tests {
             started_at: NOW,
             trial_ends_at: None,
             current_period_end: None,
+            subscription_id: None,
+            subscriptions: Vec::new(),
             items: vec![item],
         }
     }

@@ -6,6 +6,7 @@
 pub mod activation;
 pub mod attempts;
 pub mod balance;
+pub mod billing;
 pub mod credential;
 pub mod customer;
 pub mod get_or_create;
@@ -18,5 +19,6 @@ pub mod product;
 pub mod product_id;
 pub mod recovery;
 pub mod start;
+pub mod subscription;
 pub mod update;
 pub mod user;

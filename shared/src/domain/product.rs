@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::clock::Time;
 pub use crate::domain::product_id::{Currency, FeatureId, Group, ProductId};
+use crate::domain::subscription::Subscription;
 use crate::text::Name;
 
 /// The most items of a product.
@@ -166,6 +167,8 @@ impl Product {
             started_at,
             trial_ends_at,
             current_period_end: None,
+            subscription_id: None,
+            subscriptions: Vec::new(),
             items: self.items.clone(),
         }
     }
@@ -224,6 +227,12 @@ pub struct HeldProduct {
     /// Until when it is paid for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current_period_end: Option<Time>,
+    /// The subscription at Stripe that it follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subscription_id: Option<String>,
+    /// The last word on every subscription to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subscriptions: Vec<Subscription>,
     /// What it includes, as it was attached.
     pub items: Vec<Item>,
 }

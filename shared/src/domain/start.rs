@@ -34,10 +34,16 @@ impl Offer<'_> {
     /// group. Answers what the caller should know.
     pub fn start(&self, held: &mut Vec<HeldProduct>, choice: Option<&Choice>, now: Time) -> Vec<&'static str> {
         let chosen = choice.and_then(|choice| Some((self.product(&choice.product_id)?, choice)));
-        let taken = chosen.map(|(product, _)| &product.group);
+        // Stripe may have spoken first; what it said of a product stays.
+        let subscribed: Vec<_> = held.iter().filter(|product| product.subscription_id.is_some()).cloned().collect();
+        let chosen = chosen.filter(|(product, _)| subscribed.iter().all(|other| other.id != product.id));
+        let live = subscribed.iter().filter(|product| product.status_at(now).is_live());
+        let taken: Vec<_> =
+            live.map(|product| &product.group).chain(chosen.map(|(product, _)| &product.group)).collect();
         let mut warnings = Vec::new();
         if self.defaults {
-            let open: Vec<_> = self.catalogue.iter().filter(|p| Some(&p.group) != taken).cloned().collect();
+            let open = self.catalogue.iter().filter(|p| !taken.contains(&&p.group));
+            let open: Vec<_> = open.filter(|p| subscribed.iter().all(|other| other.id != p.id)).cloned().collect();
             let (defaults, notes) = choose_defaults(&open, self.trials_used, self.stripe_configured);
             warnings = notes;
             for product in defaults {

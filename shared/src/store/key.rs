@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use uuid::Uuid;
 
+use crate::clock::Time;
 use crate::contact::{EmailAddress, Phone};
 use crate::domain::product::{FeatureId, ProductId};
 use crate::ids::{Crn, CustomerId, CustomerNumber, ExternalId, UserId};
@@ -23,6 +24,9 @@ pub const HEAD: &str = "#";
 
 /// The partition of all products.
 pub(super) const PRODUCTS: &str = "PRODUCTS";
+
+/// What the sort key of a parked event begins with.
+pub(super) const PARKED: &str = "EVENT#";
 
 /// What the sort key of a balance begins with.
 pub(super) const BALANCE: &str = "BALANCE#";
@@ -108,6 +112,25 @@ impl Key {
     #[must_use]
     pub fn stripe_customer(id: &str) -> Self {
         Self::head(format!("STRIPE_CUSTOMER#{id}"))
+    }
+
+    /// An event that waits for somebody to have its Stripe customer; in order of `created`.
+    #[must_use]
+    pub fn parked_event(stripe_customer: &str, created: Time, event_id: &str) -> Self {
+        let sk = format!("{PARKED}{:012}#{event_id}", created.unix_seconds());
+        Self { pk: Self::stripe_customer(stripe_customer).pk, sk }
+    }
+
+    /// The replay of what is parked for a Stripe customer.
+    #[must_use]
+    pub fn replay(stripe_customer: &str) -> Self {
+        Self::head(format!("REPLAY#{stripe_customer}"))
+    }
+
+    /// What Stripe has billed a customer.
+    #[must_use]
+    pub fn invoice(id: CustomerId, invoice: &str) -> Self {
+        Self { pk: Self::customer(id).pk, sk: format!("INVOICE#{invoice}") }
     }
 
     /// The marker of a webhook event.

@@ -15,6 +15,7 @@ pub mod key;
 pub mod list;
 pub mod marker;
 pub mod members;
+pub mod parked;
 pub mod phone;
 pub mod products;
 pub mod purge;

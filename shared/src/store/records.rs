@@ -115,6 +115,11 @@ impl Transaction {
             id.0,
             Conflict::StripeCustomerTaken,
         );
+        if let Some(stripe_id) = after.stripe_id.as_deref()
+            && before.and_then(|c| c.stripe_id.as_deref()) != Some(stripe_id)
+        {
+            self.queue_replay(stripe_id, after.updated_at);
+        }
         let issued = before.and_then(|c| c.customer_reference.as_ref());
         self.add_guard(issued, after.customer_reference.as_ref(), Key::crn, id.0, Conflict::CrnTaken);
         let phones = (before.and_then(|c| c.contact.phone.as_ref()), after.contact.phone.as_ref());

@@ -148,6 +148,15 @@ impl Transaction {
         self.push(check.build().map(|check| TransactWriteItem::builder().condition_check(check).build()), conflict)
     }
 
+    /// Requires that there is no item of `key`.
+    pub fn require_absent(&mut self, key: &Key, conflict: Conflict) -> &mut Self {
+        let check = ConditionCheck::builder()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .condition_expression("attribute_not_exists(pk)");
+        self.push(check.build().map(|check| TransactWriteItem::builder().condition_check(check).build()), conflict)
+    }
+
     fn push(
         &mut self,
         write: Result<TransactWriteItem, aws_sdk_dynamodb::error::BuildError>,

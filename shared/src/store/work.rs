@@ -17,7 +17,7 @@ const DUE: &str = "WORK";
 const AMBIGUOUS: &str = "WORK#ambiguous";
 
 /// Something that is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Due {
     /// A user under review.
     User(UserId),
@@ -27,11 +27,16 @@ pub enum Due {
     Message(Uuid),
     /// What a deleted customer left.
     Purge(CustomerId),
+    /// What is parked for a Stripe customer who has become somebody's.
+    Replay(String),
 }
 
 impl Due {
     fn of(item: &Item) -> Option<Self> {
         let (kind, id) = item.get("pk")?.as_s().ok()?.split_once('#')?;
+        if kind == "REPLAY" {
+            return Some(Self::Replay(id.to_owned()));
+        }
         let id = id.parse().ok()?;
         match kind {
             "USER" => Some(Self::User(UserId(id))),

@@ -7,7 +7,22 @@ use crate::ids::CustomerId;
 use crate::token::sha256_hex;
 
 /// Longer ids than Stripe's make no key of ours; such an id is hashed.
-const MAX_ID_BYTES: usize = 255;
+pub(super) const MAX_ID_BYTES: usize = 255;
+
+/// Where an event names a customer by our id: itself, or the subscription that it is about.
+const IDS: [&str; 4] = [
+    "/client_reference_id",
+    "/metadata/client_id",
+    "/parent/subscription_details/metadata/client_id",
+    "/subscription_details/metadata/client_id",
+];
+
+/// Where an event names a customer by reference.
+const REFERENCES: [&str; 3] = [
+    "/metadata/customer_reference",
+    "/parent/subscription_details/metadata/customer_reference",
+    "/subscription_details/metadata/customer_reference",
+];
 
 /// An event.
 #[derive(Clone, Debug)]
@@ -16,8 +31,10 @@ pub struct Event {
     pub id: String,
     /// Its type.
     pub kind: Option<String>,
+    /// When Stripe made it, in Unix seconds; 0 if it does not say.
+    pub(super) created: i64,
     /// What it is about.
-    object: Value,
+    pub(super) object: Value,
 }
 
 /// An event of a checkout session.
@@ -47,8 +64,9 @@ impl Event {
         let mut event: Value = serde_json::from_slice(body).unwrap_or_default();
         let id = text(&event, "/id").map_or_else(|| format!("junk_{}", sha256_hex(body)), bounded);
         let kind = text(&event, "/type").map(|kind| kind.chars().take(MAX_ID_BYTES).collect());
+        let created = event.pointer("/created").and_then(Value::as_i64).unwrap_or_default();
         let object = event.pointer_mut("/data/object").map(Value::take).unwrap_or_default();
-        Self { id, kind, object }
+        Self { id, kind, created, object }
     }
 
     /// The checkout session it is about, if it is one of the events that matter.
@@ -62,27 +80,24 @@ impl Event {
             "checkout.session.async_payment_failed" | "checkout.session.expired" => Outcome::Failed,
             _ => return None,
         };
-        let stripe_customer = ["/customer", "/customer/id"].iter().find_map(|path| text(&self.object, path));
-        let session = Session {
-            id: text(&self.object, "/id").map(bounded)?,
-            stripe_customer: stripe_customer.filter(|id| id.len() <= MAX_ID_BYTES).map(str::to_owned),
-        };
+        let session = Session { id: text(&self.object, "/id").map(bounded)?, stripe_customer: self.stripe_customer() };
         Some(CheckoutEvent { outcome, session, names: self.names() })
     }
 
-    fn names(&self) -> Vec<CustomerName> {
-        let ids = ["/client_reference_id", "/metadata/client_id"].iter().filter_map(|path| text(&self.object, path));
+    pub(super) fn names(&self) -> Vec<CustomerName> {
+        let ids = IDS.iter().filter_map(|path| text(&self.object, path));
         let ids = ids.filter_map(|id| id.parse().ok()).map(CustomerName::Id);
-        let reference = text(&self.object, "/metadata/customer_reference").filter(|text| text.len() <= MAX_ID_BYTES);
-        ids.chain(reference.map(|text| CustomerName::Reference(text.to_owned()))).collect()
+        let references = REFERENCES.iter().filter_map(|path| text(&self.object, path));
+        let references = references.filter(|text| text.len() <= MAX_ID_BYTES);
+        ids.chain(references.map(|text| CustomerName::Reference(text.to_owned()))).collect()
     }
 }
 
-fn text<'a>(value: &'a Value, path: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(value: &'a Value, path: &str) -> Option<&'a str> {
     value.pointer(path)?.as_str().filter(|text| !text.is_empty())
 }
 
-fn bounded(id: &str) -> String {
+pub(super) fn bounded(id: &str) -> String {
     if id.len() <= MAX_ID_BYTES { id.to_owned() } else { sha256_hex(id) }
 }
 

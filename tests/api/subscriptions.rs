@@ -1,0 +1,212 @@
+//! Events of subscriptions, invoices and refunds at `POST /api/webhooks/stripe`.
+
+use harness::connector::run_until_killed;
+use harness::faults::{Fault, Kind, When};
+use harness::stripe::{checkout, invoice, refund, subscription};
+use harness::{Actor, Answer, TestApp};
+use serde_json::{Value, json};
+
+async fn pro(admin: &Actor) {
+    admin.put("/v1/products/pro", json!({ "name": "Pro", "items": [] })).await.expect(201);
+}
+
+/// An app with the product `pro` and the customer `a`, who is `cus_1` at Stripe.
+async fn subscriber() -> (TestApp, Actor, Actor) {
+    let (app, nobody, admin) = TestApp::start().await;
+    pro(&admin).await;
+    admin.post("/v1/customers", json!({ "id": "a", "stripe_id": "cus_1", "phone": "9876543210" })).await.expect(201);
+    (app, nobody, admin)
+}
+
+/// The payment of `lead` by `cus_1`.
+fn payment(lead: &Answer) -> Value {
+    let mut event = checkout("completed", "evt_paid", "cs_1", lead.str("client_id"));
+    event["data"]["object"]["customer"] = json!("cus_1");
+    event
+}
+
+async fn send(nobody: &Actor, events: &[Value]) {
+    for event in events {
+        nobody.stripe(event).await.expect(200);
+    }
+}
+
+async fn status(admin: &Actor) -> Value {
+    let customer = admin.get("/v1/customers/a").await.expect(200);
+    customer.json["products"][0]["status"].clone()
+}
+
+async fn invoices(admin: &Actor, id: &str) -> Value {
+    admin.get(&format!("/v1/customers/{id}?expand=invoices")).await.expect(200).json["invoices"].clone()
+}
+
+#[tokio::test]
+async fn events_ahead_of_their_customer_wait_and_are_applied_with_the_payment() {
+    let (app, nobody, admin) = TestApp::start().await;
+    pro(&admin).await;
+    let form = json!({ "name": "Ana", "email": "a@x.io", "product_id": "pro" });
+    let lead = nobody.post("/api/intake/submit", form).await.expect(201);
+    let early = [invoice("paid", "evt_2", 1), subscription("created", "evt_1", 0, "active"), refund("evt_3", 2, 5)];
+    send(&nobody, &early).await;
+    let world = app.world().await;
+    world.assert_straight();
+    assert_eq!((world.of("parked_event").len(), world.of("invoice").len()), (3, 0));
+    send(&nobody, &[payment(&lead)]).await;
+    let world = app.world().await;
+    world.assert_straight();
+    assert_eq!((world.of("parked_event").len(), world.of("replay").len()), (0, 0));
+    let id = lead.str("client_id");
+    let customer = admin.get(&format!("/v1/customers/{id}")).await.expect(200);
+    let product = &customer.json["products"][0];
+    assert_eq!((&product["id"], &product["status"]), (&json!("pro"), &json!("active")));
+    assert_eq!(product["current_period_end"], "2026-12-20T12:00:00Z");
+    let expected = json!([{
+        "stripe_id": "in_1", "status": "paid", "currency": "inr", "total": 49_900, "amount_refunded": 5,
+        "hosted_invoice_url": "https://invoice.stripe.com/i/1", "created_at": "2026-11-20T12:00:00Z",
+    }]);
+    assert_eq!(invoices(&admin, id).await, expected);
+    for event in early {
+        assert_eq!(nobody.stripe(&event).await.expect(200).json["duplicate"], true);
+    }
+}
+
+#[tokio::test]
+async fn a_replay_that_was_killed_is_finished_by_the_backfill() {
+    let early = [subscription("created", "evt_1", 0, "active"), invoice("paid", "evt_2", 1)];
+    let prepare = async || {
+        let (app, nobody, admin) = TestApp::start().await;
+        pro(&admin).await;
+        let lead = nobody.intake("a@x.io").await.expect(201);
+        send(&nobody, &early).await;
+        (app, nobody, admin, lead)
+    };
+    let (app, nobody, _, lead) = prepare().await;
+    let calls = app.connector.calls_of(nobody.stripe(&payment(&lead))).await;
+    for call in 1..=calls {
+        for after in [false, true] {
+            let (app, nobody, admin, lead) = prepare().await;
+            app.connector.inject(Fault { at: When::Call(call), kind: Kind::Kill { after } });
+            run_until_killed(&app.connector, nobody.stripe(&payment(&lead))).await;
+            app.connector.reset();
+            app.world().await.assert_straight();
+            send(&nobody, &[payment(&lead)]).await;
+            functions::jobs::backfill::run(&app.app, None).await.unwrap();
+            let world = app.world().await;
+            world.assert_straight();
+            assert_eq!((world.of("parked_event").len(), world.of("replay").len()), (0, 0), "call {call}");
+            let id = lead.str("client_id");
+            assert_eq!(invoices(&admin, id).await.as_array().map(Vec::len), Some(1), "call {call}");
+            let customer = admin.get(&format!("/v1/customers/{id}")).await.expect(200);
+            assert_eq!(customer.json["products"][0]["status"], "active", "call {call}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stripe_id_that_is_given_by_hand_brings_what_waited_for_it() {
+    let (app, nobody, admin) = TestApp::start().await;
+    pro(&admin).await;
+    admin.post("/v1/customers", json!({ "id": "a", "phone": "9876543210" })).await.expect(201);
+    send(&nobody, &[subscription("created", "evt_1", 0, "trialing")]).await;
+    admin.patch("/v1/customers/a", json!({ "stripe_id": "cus_1" })).await.expect(200);
+    app.world().await.assert_straight();
+    functions::jobs::backfill::run(&app.app, None).await.unwrap();
+    assert_eq!(status(&admin).await, "trialing");
+    assert!(app.world().await.of("replay").is_empty());
+}
+
+#[tokio::test]
+async fn events_out_of_order_end_canceled() {
+    let (app, nobody, admin) = subscriber().await;
+    let events = [
+        subscription("updated", "evt_2", 10, "active"),
+        subscription("created", "evt_1", 0, "incomplete"),
+        subscription("deleted", "evt_4", 20, "canceled"),
+        subscription("updated", "evt_3", 5, "past_due"),
+    ];
+    send(&nobody, &events[..2]).await;
+    assert_eq!(status(&admin).await, "active");
+    send(&nobody, &events[2..]).await;
+    assert_eq!(status(&admin).await, "canceled");
+    send(&nobody, &[subscription("updated", "evt_5", 30, "active")]).await;
+    assert_eq!(status(&admin).await, "canceled");
+    app.world().await.assert_straight();
+}
+
+#[tokio::test]
+async fn events_of_one_second_settle_the_same_in_both_orders() {
+    let pairs = [
+        (subscription("created", "evt_1", 0, "incomplete"), subscription("updated", "evt_2", 0, "active")),
+        (subscription("updated", "evt_1", 0, "active"), subscription("deleted", "evt_2", 0, "canceled")),
+        (subscription("updated", "evt_1", 0, "active"), subscription("updated", "evt_2", 0, "past_due")),
+    ];
+    for ((first, second), end) in pairs.into_iter().zip(["active", "canceled", "past_due"]) {
+        for order in [[&first, &second], [&second, &first]] {
+            let (_app, nobody, admin) = subscriber().await;
+            send(&nobody, &order.map(Clone::clone)).await;
+            assert_eq!(status(&admin).await, end);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_invoice_is_one_and_the_highest_refund_counts() {
+    let (app, nobody, admin) = subscriber().await;
+    let events = [
+        invoice("payment_failed", "evt_1", 0),
+        invoice("paid", "evt_2", 1),
+        invoice("paid", "evt_3", 1),
+        invoice("payment_failed", "evt_4", 9),
+        refund("evt_5", 3, 500),
+        refund("evt_6", 2, 100),
+    ];
+    send(&nobody, &events).await;
+    let invoices = invoices(&admin, "a").await;
+    assert_eq!(invoices.as_array().map(Vec::len), Some(1));
+    assert_eq!((&invoices[0]["status"], &invoices[0]["amount_refunded"]), (&json!("paid"), &json!(500)));
+    let mut newer = refund("evt_7", 4, 900);
+    newer["data"]["object"]["invoice"] = Value::Null;
+    assert_eq!(nobody.stripe(&newer).await.expect(200).json, json!({ "received": true }));
+    app.world().await.assert_straight();
+}
+
+#[tokio::test]
+async fn events_that_name_somebody_elses_ids_are_recorded_without_effect() {
+    let (app, nobody, admin) = subscriber().await;
+    let other = admin.post("/v1/customers", json!({ "id": "b", "email": "b@x.io" })).await.expect(201);
+    let before = app.world().await;
+    let mut disputed = subscription("created", "evt_1", 0, "active");
+    disputed["data"]["object"]["metadata"]["client_id"] = other.json["internal_id"].clone();
+    let mut unknown = subscription("created", "evt_2", 0, "active");
+    unknown["data"]["object"]["metadata"]["product_id"] = json!("nothing");
+    send(&nobody, &[disputed, unknown]).await;
+    let after = app.world().await;
+    after.assert_straight();
+    assert_eq!(before.of("customer"), after.of("customer"));
+    assert_eq!((after.of("stripe_event").len(), after.of("parked_event").len()), (2, 0));
+}
+
+#[tokio::test]
+async fn a_subscription_may_name_its_customer_before_stripes_id_is_known() {
+    let (app, nobody, admin) = TestApp::start().await;
+    pro(&admin).await;
+    let customer = admin.post("/v1/customers", json!({ "id": "a", "phone": "9876543210" })).await.expect(201);
+    let mut event = subscription("created", "evt_1", 0, "active");
+    event["data"]["object"]["metadata"]["customer_reference"] = customer.json["customer_reference"].clone();
+    send(&nobody, &[event]).await;
+    assert_eq!(status(&admin).await, "active");
+    app.world().await.assert_straight();
+}
+
+#[tokio::test]
+async fn a_customer_with_a_live_subscription_is_deleted_only_on_purpose() {
+    let (app, nobody, admin) = subscriber().await;
+    send(&nobody, &[subscription("created", "evt_1", 0, "past_due")]).await;
+    admin.delete("/v1/customers/a").await.refused(409, "has_subscription");
+    admin.delete("/v1/customers/a?cancel_subscriptions=maybe").await.refused(400, "invalid_request");
+    admin.delete("/v1/customers/a?cancel_subscriptions=true").await.expect(200);
+    app.world().await.assert_straight();
+    let (_app, nobody, admin) = subscriber().await;
+    send(&nobody, &[subscription("deleted", "evt_1", 0, "canceled")]).await;
+    admin.delete("/v1/customers/a").await.expect(200);
+}
