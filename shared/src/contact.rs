@@ -68,6 +68,8 @@ impl Phone {
         let invalid = || "must be a valid phone number".to_owned();
         let dash = |c: char| matches!(c, '\u{2010}'..='\u{2015}');
         let separator = |c: char| c.is_whitespace() || dash(c) || (c != '+' && c.is_ascii_punctuation());
+        // `+44 (0)20 …`: the trunk prefix in brackets is for callers at home.
+        let text = text.replace("(0)", "");
         let kept: String = text.chars().filter(|c| !separator(*c)).collect();
         let (international, digits) = match kept.strip_prefix('+') {
             Some(rest) => (true, rest.to_owned()),
@@ -225,7 +227,7 @@ mod tests {
             "(98765)-43210",
             "98765_43210",
             "+91 98765 43210",
-            "(+91) 98765/43210",
+            "(+91) 98765/43210", "+91 (0) 98765 43210",
         ] {
             assert_eq!(phone(same).as_deref(), Some("+919876543210"), "{same}");
         }

@@ -28,7 +28,7 @@ pub fn subscription(kind: &str, event: &str, seconds: i64, status: &str) -> Valu
         "metadata": { "product_id": "pro" },
         "items": { "data": [{ "current_period_end": START.unix_seconds() + 2_592_000, "quantity": 1 }] },
     });
-    account(&format!("customer.subscription.{kind}"), event, seconds, object)
+    account(&format!("customer.subscription.{kind}"), event, seconds, &object)
 }
 
 /// An event of the invoice `in_1` of `cus_1`.
@@ -38,7 +38,7 @@ pub fn invoice(kind: &str, event: &str, seconds: i64) -> Value {
         "id": "in_1", "object": "invoice", "customer": "cus_1", "status": status, "currency": "inr", "total": 49_900,
         "hosted_invoice_url": "https://invoice.stripe.com/i/1", "created": START.unix_seconds(),
     });
-    account(&format!("invoice.{kind}"), event, seconds, object)
+    account(&format!("invoice.{kind}"), event, seconds, &object)
 }
 
 /// An event that `amount` of the charge of `in_1` has been given back altogether.
@@ -47,10 +47,10 @@ pub fn refund(event: &str, seconds: i64, amount: u64) -> Value {
         "id": "ch_1", "object": "charge", "customer": { "id": "cus_1" }, "invoice": "in_1", "amount": 49_900,
         "amount_refunded": amount, "currency": "inr", "created": START.unix_seconds(),
     });
-    account("charge.refunded", event, seconds, object)
+    account("charge.refunded", event, seconds, &object)
 }
 
-fn account(kind: &str, event: &str, seconds: i64, object: Value) -> Value {
+fn account(kind: &str, event: &str, seconds: i64, object: &Value) -> Value {
     let created = START.unix_seconds() + seconds;
     json!({ "id": event, "object": "event", "type": kind, "created": created, "data": { "object": object } })
 }

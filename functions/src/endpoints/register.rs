@@ -188,7 +188,10 @@ impl Registration {
             Some(id) => self.app.store.user(id).await?,
             None => None,
         };
-        let user = user.ok_or(ApiError::CustomerNotFound)?;
+        // Once its owner has changed the password or signed out everywhere, the old request is no
+        // way in any more.
+        let untouched = |user: &User| user.enabled && user.token_version == 1 && user.credential_epoch == 1;
+        let user = user.filter(untouched).ok_or(ApiError::EmailTaken)?;
         Ok(Some(replayed(self.answer(user))))
     }
 

@@ -85,7 +85,11 @@ pub async fn run(app: &App, deadline: Option<Time>) -> Result<Summary, ApiError>
                         tracing::error!(message_id = %id, ?error, "a message could not be put on its way again");
                     }
                 }
-                Due::Purge(id) => app.store.purge(id).await?,
+                Due::Purge(id) => {
+                    if let Err(error) = app.store.purge(id).await {
+                        tracing::error!(customer_id = %id, ?error, "what a deleted customer left was not purged");
+                    }
+                }
                 Due::Replay(stripe_customer) => {
                     if let Err(error) = replay(app, &stripe_customer, now).await {
                         tracing::error!(stripe_customer, ?error, "parked events could not be applied");

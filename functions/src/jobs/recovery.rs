@@ -43,7 +43,8 @@ async fn issue(app: &App, message: &Message, user: &User, now: Time) -> Result<b
         let Some(mut log) = log.admit(message.message_id, now) else { return Ok(false) };
         log.version = read + 1;
         let mut transaction = app.store.transaction();
-        transaction.replace(&log, read, Conflict::Changed).create(&ticket, Conflict::HandledBefore);
+        transaction.replace(&log, read, Conflict::Changed);
+        transaction.create_over_expired(&ticket, now.unix_seconds(), Conflict::HandledBefore);
         match transaction.commit(&app.store).await {
             // The ticket is there: this message is being delivered once more.
             Ok(()) | Err(Refused::Conflict(Conflict::HandledBefore)) => return Ok(true),

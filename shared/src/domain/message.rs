@@ -1,7 +1,8 @@
 //! A message that is to leave: an item in the transaction that caused it (the outbox).
 //!
-//! It holds no text, address or secret. What it says, to whom, and the temporary password in it
-//! are worked out on delivery, from the live records.
+//! It holds no text and no secret. What it says, to whom, and the temporary password in it are
+//! worked out on delivery, from the live records. Only a request for a new password holds what
+//! somebody entered as their login, until it is delivered.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -9,7 +9,7 @@ use crate::password::MAX_PASSWORD_BYTES;
 use crate::secret::Secret;
 use crate::text::Name;
 
-/// The 20 000 most common passwords (Royce Williams' list, as Django distributes it, BSD-3),
+/// Almost 20 000 of the most common passwords (Royce Williams' list, as Django distributes it, BSD-3),
 /// lower-case and sorted.
 static COMMON: LazyLock<BTreeSet<&str>> = LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
 
