@@ -27,6 +27,8 @@ pub enum Due {
     Message(Uuid),
     /// What a deleted customer left.
     Purge(CustomerId),
+    /// A Stripe customer that is to be made.
+    StripeIntent(CustomerId),
 }
 
 impl Due {
@@ -37,6 +39,7 @@ impl Due {
             "USER" => Some(Self::User(UserId(id))),
             "CUSTOMER" => Some(Self::Customer(CustomerId(id))),
             "OUTBOX" => Some(Self::Message(id)),
+            "STRIPE_INTENT" => Some(Self::StripeIntent(CustomerId(id))),
             "PURGE" => Some(Self::Purge(CustomerId(id))),
             _ => None,
         }
