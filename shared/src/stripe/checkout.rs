@@ -1,5 +1,7 @@
 //! Where a lead pays.
 
+use serde_json::Value;
+
 use crate::domain::customer::{Customer, Status};
 use crate::domain::product::{Price, Product};
 use crate::ids::CustomerId;
@@ -130,7 +132,14 @@ struct Order<'a> {
 impl Order<'_> {
     async fn place(&self, client: &StripeClient, mode: Mode) -> Result<CheckoutSession, StripeError> {
         let form = self.form(mode);
-        let made = client.post("/v1/checkout/sessions", &form, &self.key(&form)).await?;
+        let made = match post(client, &form, &self.key(&form)).await {
+            // Stripe keeps a failure as the answer of its key; a session too many does no harm.
+            Err(StripeError::Server(_)) => {
+                let key = format!("{}:{}", self.key(&form), self.lead.updated_at.unix_seconds());
+                post(client, &form, &key).await?
+            }
+            made => made?,
+        };
         let text = |name: &str| made[name].as_str().map(str::to_owned).ok_or(StripeError::Timeout);
         Ok(CheckoutSession { id: text("id")?, url: text("url")? })
     }
@@ -170,6 +179,10 @@ impl Order<'_> {
         }
         form
     }
+}
+
+async fn post(client: &StripeClient, form: &Form, key: &str) -> Result<Value, StripeError> {
+    client.post("/v1/checkout/sessions", form, key).await
 }
 
 /// The customer that a stand-in session was made for: its id says so.
