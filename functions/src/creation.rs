@@ -8,8 +8,9 @@ use shared::clock::Time;
 use shared::domain::balance::Usage;
 use shared::domain::customer::Customer;
 use shared::domain::get_or_create::{Found, New, Plan, Request, plan};
+use shared::domain::intent::{StripeIntent, waits_for_stripe};
 use shared::domain::onboarding::{Frozen, Linked, Login, Terms, link};
-use shared::domain::product::Product;
+use shared::domain::product::{Product, STRIPE_NOT_CONFIGURED};
 use shared::domain::start::{Choice, Offer};
 use shared::http::ApiError;
 use shared::http::idempotency::{Answer, Idempotency};
@@ -22,9 +23,6 @@ use shared::store::records::Guard;
 use shared::store::retry::Backoff;
 use shared::store::{Conflict, Refused, StoreError, Transaction};
 
-/// Whether anything calls Stripe. Nothing does yet.
-pub(crate) const STRIPE_CONFIGURED: bool = false;
-
 /// One request and what stays the same however often it is planned anew.
 pub struct Creation {
     app: App,
@@ -33,6 +31,7 @@ pub struct Creation {
     key: Option<Idempotency>,
     new_id: CustomerId,
     user_id: UserId,
+    create_in_stripe: bool,
     now: Time,
 }
 
@@ -66,6 +65,15 @@ struct Picture {
     replay: Option<IdempotencyMarker>,
     catalogue: Vec<Product>,
     usage: Option<(CustomerId, Vec<Usage>)>,
+    /// Who has an intent to make a Stripe customer, whatever became of it.
+    intents: BTreeSet<CustomerId>,
+}
+
+/// What the execution of a plan has to know beside it.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    lists: &'a MemberLists,
+    intents: &'a BTreeSet<CustomerId>,
 }
 
 impl Creation {
@@ -73,7 +81,13 @@ impl Creation {
     #[must_use]
     pub fn new(app: App, request: Request, products: Products, key: Option<Idempotency>, now: Time) -> Self {
         let (new_id, user_id) = (CustomerId(now.new_id()), UserId(now.new_id()));
-        Self { app, request, products, key, new_id, user_id, now }
+        Self { app, request, products, key, new_id, user_id, create_in_stripe: false, now }
+    }
+
+    /// The same, with a Stripe customer if `wanted`.
+    #[must_use]
+    pub fn with_stripe_customer(self, wanted: bool) -> Self {
+        Self { create_in_stripe: wanted, ..self }
     }
 
     /// Meets it.
@@ -90,7 +104,7 @@ impl Creation {
                 catalogue: &picture.catalogue,
                 defaults: self.products.defaults,
                 trials_used: &trials_used,
-                stripe_configured: STRIPE_CONFIGURED,
+                stripe_configured: self.app.stripe.is_some(),
             };
             if self.products.choice.as_ref().is_some_and(|choice| offer.product(&choice.product_id).is_none()) {
                 return Err(ApiError::ProductNotFound);
@@ -101,7 +115,8 @@ impl Creation {
                 placeholder_domain: &self.app.settings.placeholder_email_domain,
             };
             let plan = plan(&self.request, picture.found, new)?;
-            match self.execute(plan, &picture.lists, offer, &mut drawn).await? {
+            let known = Known { lists: &picture.lists, intents: &picture.intents };
+            match self.execute(plan, known, offer, &mut drawn).await? {
                 Ok(created) => return self.with_usage(created, picture.usage).await,
                 Err(Conflict::StripeCustomerTaken) => return Err(ApiError::StripeIdTaken),
                 Err(Conflict::TrialUsed) => {
@@ -137,7 +152,11 @@ impl Creation {
         let named_user = user_key.map(|key| guards.get(&key)).transpose()?.flatten();
         let (by_id, holder) = (by_id.map(|g| CustomerId(g.owner)), holder.map(|g| UserId(g.owner)));
         let members = list.as_ref().map(|list| list.members.clone()).unwrap_or_default();
-        let heads = members.iter().copied().chain(by_id).map(Key::customer).chain(holder.map(Key::user));
+        let people: BTreeSet<CustomerId> = members.iter().copied().chain(by_id).collect();
+        let mut heads: Vec<Key> = people.iter().copied().map(Key::customer).chain(holder.map(Key::user)).collect();
+        if self.app.stripe.is_some() {
+            heads.extend(people.iter().copied().map(Key::stripe_intent));
+        }
         // Most often it is this one that the answer is about.
         let likely = by_id.or(members.first().copied());
         let (heads, usage) = tokio::join!(store.batch_get(heads), self.usage(likely));
@@ -149,7 +168,8 @@ impl Creation {
             email_holder: holder.map(|id| heads.get(&Key::user(id))).transpose()?.flatten(),
             named_user,
         };
-        Ok(Picture { found, lists: MemberLists::of(list), replay, catalogue, usage: usage? })
+        let intents = people.into_iter().filter(|id| heads.has(&Key::stripe_intent(*id))).collect();
+        Ok(Picture { found, lists: MemberLists::of(list), replay, catalogue, usage: usage?, intents })
     }
 
     /// Every product, unless the request wants none.
@@ -193,19 +213,17 @@ impl Creation {
     async fn execute(
         &self,
         plan: Plan,
-        lists: &MemberLists,
+        known: Known<'_>,
         offer: Offer<'_>,
         drawn: &mut Drawn,
     ) -> Result<Result<Created, Conflict>, ApiError> {
+        let lists = known.lists;
         if joins_address(&plan) {
             self.refuse_crowd(lists)?;
         }
         let mut transaction = self.app.store.transaction();
         let mut warnings = Vec::new();
         let (status, customer) = match plan {
-            Plan::Unchanged(customer) if self.key.is_none() => {
-                return Ok(Ok(created(StatusCode::OK, *customer, warnings)));
-            }
             Plan::Unchanged(customer) => (StatusCode::OK, *customer),
             Plan::Change { before, after, login: None } => {
                 transaction.save_customer(Some(&before), &after, lists);
@@ -229,11 +247,38 @@ impl Creation {
             }
         };
         self.keep_answer(&mut transaction, status, &customer);
+        self.intend(&mut transaction, &customer, known.intents, &mut warnings);
+        if transaction.is_empty() {
+            return Ok(Ok(created(status, customer, warnings)));
+        }
         match transaction.commit(&self.app.store).await {
             Ok(()) => Ok(Ok(created(status, customer, warnings))),
             Err(Refused::Conflict(conflict)) => Ok(Err(conflict)),
             Err(Refused::Store(error)) => Err(error.into()),
         }
+    }
+
+    /// Adds the intent to make a Stripe customer, if one is asked for or a product waits for it.
+    fn intend(
+        &self,
+        transaction: &mut Transaction,
+        customer: &Customer,
+        intents: &BTreeSet<CustomerId>,
+        warnings: &mut Vec<&'static str>,
+    ) {
+        let waits = self.app.stripe.is_some() && waits_for_stripe(customer);
+        let wanted = (self.create_in_stripe || waits) && customer.stripe_id.is_none();
+        if !wanted || intents.contains(&customer.internal_id) {
+            return;
+        }
+        if self.app.stripe.is_none() {
+            if !warnings.contains(&STRIPE_NOT_CONFIGURED) {
+                warnings.push(STRIPE_NOT_CONFIGURED);
+            }
+            return;
+        }
+        let domain = &self.app.settings.placeholder_email_domain;
+        transaction.save_intent(0, &StripeIntent::new(customer, domain, self.now));
     }
 
     /// Gives a new customer what they hold from the first day.

@@ -21,6 +21,7 @@ use shared::sdk::describe;
 use shared::store::Store;
 use shared::store::connect::{Endpoint, client};
 use shared::stripe::checkout::Checkout;
+use shared::stripe::client::StripeClient;
 use shared::telemetry;
 use shared::token::KeyRing;
 use uuid::Uuid;
@@ -61,16 +62,25 @@ async fn app_from_env(function: &Function) -> Result<App, InitError> {
     // not answer yet is no reason not to start.
     let (keys, ()) = tokio::join!(keys(&config, function, &endpoint), warm(&store));
     let mailer = if function.needs.contains(&Need::MailFrom) { mailer(&config, &endpoint)? } else { Mailer::None };
+    let stripe = config.stripe.as_ref().map(StripeClient::new);
     Ok(App::new(Parts {
+        checkout: checkout(&config, stripe.as_ref()),
         settings: config.settings,
         store,
         clock: Clock::System,
         keys: keys?,
         passwords: Passwords::new(CONCURRENT_HASHES),
         webhook_secrets: config.webhook_secrets,
-        checkout: Checkout::None,
+        stripe,
         mailer,
     }))
+}
+
+/// Where a lead pays. People have to come back to somewhere.
+fn checkout(config: &Config, stripe: Option<&StripeClient>) -> Checkout {
+    let (Some(stripe), Some(base_url)) = (stripe, &config.settings.public_base_url) else { return Checkout::None };
+    let price_id = config.stripe.as_ref().and_then(|stripe| stripe.price_id.clone());
+    Checkout::Stripe { client: stripe.clone(), price_id, base_url: base_url.clone() }
 }
 
 async fn warm(store: &Store) {

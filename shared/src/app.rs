@@ -10,6 +10,7 @@ use crate::password::Passwords;
 use crate::secret::Secret;
 use crate::store::Store;
 use crate::stripe::checkout::Checkout;
+use crate::stripe::client::StripeClient;
 use crate::token::KeyRing;
 
 /// The parts of a running function, cheap to clone.
@@ -32,6 +33,8 @@ pub struct Parts {
     pub webhook_secrets: Vec<Secret>,
     /// Where a lead pays.
     pub checkout: Checkout,
+    /// Stripe's API; `None` means that no call is ever made.
+    pub stripe: Option<StripeClient>,
     /// How messages leave.
     pub mailer: Mailer,
 }

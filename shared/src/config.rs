@@ -123,7 +123,7 @@ impl Config {
             keys: env.parsed("JWT_KEYS", |text| KeyRing::parse(text).map_err(|error| error.to_string()))?,
             keys_secret_arn: env.text("JWT_KEYS_SECRET_ARN"),
             webhook_secrets: env.list("STRIPE_WEBHOOK_SECRETS").into_iter().map(Secret::new).collect(),
-            stripe: env.stripe(),
+            stripe: env.stripe()?,
             mail_from: env.text("MAIL_FROM"),
         };
         for need in needs {
@@ -200,12 +200,10 @@ impl Environment<'_> {
         })
     }
 
-    fn stripe(&self) -> Option<StripeConfig> {
-        Some(StripeConfig {
-            api_key: Secret::new(self.text("STRIPE_API_KEY")?),
-            api_base: self.text("STRIPE_API_BASE").unwrap_or_else(|| "https://api.stripe.com".into()),
-            price_id: self.text("STRIPE_PRICE_ID"),
-        })
+    fn stripe(&self) -> Result<Option<StripeConfig>, ConfigError> {
+        let Some(api_key) = self.text("STRIPE_API_KEY").map(Secret::new) else { return Ok(None) };
+        let api_base = self.parsed("STRIPE_API_BASE", base_url)?.unwrap_or_else(|| "https://api.stripe.com".into());
+        Ok(Some(StripeConfig { api_key, api_base, price_id: self.text("STRIPE_PRICE_ID") }))
     }
 }
 

@@ -24,6 +24,12 @@ pub enum Metric {
     UnmatchedPayments,
     /// Webhook events that wait for somebody to have their Stripe customer.
     ParkedEvents,
+    /// Checkout sessions that Stripe did not make: leads who could not pay at once.
+    CheckoutFailed,
+    /// Stripe customers whose customer was deleted, or had another, when they were made.
+    StripeOrphans,
+    /// Stripe customers that Stripe refused for good.
+    StripeRefused,
     /// Messages handed to e-mail or SMS.
     MessagesSent,
     /// Messages that a later change of credentials made void.

@@ -99,3 +99,16 @@ async fn an_unlinked_pair_is_completed_by_the_backfill() {
     let again = admin.get("/v1/customers/a").await.expect(200);
     assert_eq!(again.json["user_id"], made.json["user_id"]);
 }
+
+#[tokio::test]
+async fn a_lead_that_is_activated_gets_the_default_products() {
+    let (app, nobody, admin) = TestApp::start().await;
+    let product =
+        json!({ "name": "Free", "is_default": true, "items": [{ "feature_id": "seats", "included_usage": 3 }] });
+    admin.put("/v1/products/free", product).await.expect(201);
+    let lead = nobody.intake("a@x.io").await.expect(201);
+    let path = format!("/v1/customers/{}", lead.str("client_id"));
+    let active = admin.patch(&path, json!({ "status": "active" })).await.expect(200);
+    assert_eq!(active.json["products"][0]["id"], "free");
+    app.world().await.assert_straight();
+}

@@ -1,6 +1,7 @@
 //! A running app over a table of its own.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::{RetryPartition, TokenBucket};
@@ -10,7 +11,7 @@ use local::stream::{StreamLoop, streams_client};
 use serde_json::json;
 use shared::app::{App, Parts};
 use shared::clock::{Clock, ManualClock, Time};
-use shared::config::Settings;
+use shared::config::{Settings, StripeConfig};
 use shared::contact::EmailAddress;
 use shared::domain::user::{Role, User};
 use shared::http::layers::surround;
@@ -22,6 +23,7 @@ use shared::secret::Secret;
 use shared::store::connect::{Endpoint, client, config};
 use shared::store::{Store, table};
 use shared::stripe::checkout::Checkout;
+use shared::stripe::client::StripeClient;
 use shared::token::KeyRing;
 
 use crate::actor::{Actor, Answer};
@@ -50,6 +52,7 @@ pub struct TestApp {
     endpoint: Endpoint,
     settings: Settings,
     keys: KeyRing,
+    stripe: Option<StripeClient>,
     database: Embedded,
 }
 
@@ -68,6 +71,18 @@ impl TestApp {
 
     /// The same with other settings.
     pub async fn start_with(change: impl FnOnce(&mut Settings)) -> (Self, Actor, Actor) {
+        Self::start_all(change, None).await
+    }
+
+    /// The same with the Stripe at `url`, which has half a second for each call.
+    pub async fn start_with_stripe(url: &str) -> (Self, Actor, Actor) {
+        let price_id = Some("price_default".into());
+        let config = StripeConfig { api_key: Secret::new("sk_test"), api_base: url.into(), price_id };
+        let client = StripeClient::with_timeout(&config, Duration::from_millis(500));
+        Self::start_all(|_| {}, Some(client)).await
+    }
+
+    async fn start_all(change: impl FnOnce(&mut Settings), stripe: Option<StripeClient>) -> (Self, Actor, Actor) {
         let mut settings = Settings {
             rate_limits: false,
             public_base_url: Some("https://rollcall.test".into()),
@@ -82,8 +97,8 @@ impl TestApp {
         let mailbox = Mailbox::in_memory(Clock::Manual(clock.clone()));
         let keys = KeyRing::parse(JWT_KEYS).unwrap();
         let connector = Connector::over_http();
-        let app = app(&endpoint, &connector, &settings, &clock, &mailbox, &keys);
-        let test = Self { app, connector, clock, mailbox, raw, endpoint, settings, keys, database };
+        let app = app(&endpoint, &connector, &settings, &clock, &mailbox, (&keys, stripe.as_ref()));
+        let test = Self { app, connector, clock, mailbox, raw, endpoint, settings, keys, stripe, database };
         let admin = test.create_admin().await;
         let nobody = test.nobody();
         let admin = nobody.with_token(test.app.keys.sign_session(&admin, START, 43_200));
@@ -94,8 +109,12 @@ impl TestApp {
     /// table can tell.
     pub fn another(&self) -> (App, Connector) {
         let connector = Connector::over_http();
-        let app = app(&self.endpoint, &connector, &self.settings, &self.clock, &self.mailbox, &self.keys);
+        let app = app(&self.endpoint, &connector, &self.settings, &self.clock, &self.mailbox, self.secrets());
         (app, connector)
+    }
+
+    fn secrets(&self) -> (&KeyRing, Option<&StripeClient>) {
+        (&self.keys, self.stripe.as_ref())
     }
 
     /// Somebody who calls this app and shows nothing.
@@ -171,7 +190,7 @@ fn app(
     settings: &Settings,
     clock: &ManualClock,
     mailbox: &Mailbox,
-    keys: &KeyRing,
+    (keys, stripe): (&KeyRing, Option<&StripeClient>),
 ) -> App {
     // The SDK shares its retry budget by region across the process; a test that breaks calls must
     // not use up the budget of another.
@@ -184,9 +203,18 @@ fn app(
         keys: keys.clone(),
         passwords: Passwords::new(2),
         webhook_secrets: WEBHOOK_SECRETS.iter().map(|secret| Secret::new(*secret)).collect(),
-        checkout: Checkout::StandIn { base_url: "https://rollcall.test".into() },
+        checkout: checkout(stripe),
+        stripe: stripe.cloned(),
         mailer: Mailer::Mailbox(mailbox.clone()),
     })
+}
+
+fn checkout(stripe: Option<&StripeClient>) -> Checkout {
+    let base_url = "https://rollcall.test".to_owned();
+    match stripe {
+        None => Checkout::StandIn { base_url },
+        Some(client) => Checkout::Stripe { client: client.clone(), price_id: Some("price_default".into()), base_url },
+    }
 }
 
 /// Calls that many stories make.

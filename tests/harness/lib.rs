@@ -9,6 +9,7 @@ pub mod app;
 pub mod connector;
 pub mod faults;
 pub mod stripe;
+pub mod stripe_api;
 pub mod world;
 
 pub use actor::{Actor, Answer};

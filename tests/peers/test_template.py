@@ -28,7 +28,7 @@ VERBS = {
     "stripe-webhook": "BatchGet Get Query Put Update",
     "login": "BatchGet Get Query Put Delete",
     "me": "BatchGet Get Query",
-    "register": "BatchGet Get Put Query Update",
+    "register": "BatchGet Get Query Put Update",
     "forgot-password": "Get Put Update",
     "reset-password": "Get Put Delete",
     "change-password": "Get Put Delete",

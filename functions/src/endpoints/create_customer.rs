@@ -10,6 +10,7 @@ use shared::clock::Time;
 use shared::contact::{EmailAddress, Phone};
 use shared::domain::customer::{Contact, Customer, Metadata, Status};
 use shared::domain::get_or_create::Request;
+use shared::domain::intent::waits_for_stripe;
 use shared::domain::product::ProductId;
 use shared::domain::start::Choice;
 use shared::http::caller::Admin;
@@ -22,6 +23,7 @@ use shared::text::{Address, Area, Name};
 use utoipa::ToSchema;
 
 use crate::creation::{Created, Creation, Products};
+use crate::stripe_customer;
 use crate::view::CustomerView;
 
 /// The most of a product that one customer holds.
@@ -48,6 +50,8 @@ pub struct CreateCustomerRequest {
     stripe_id: Option<Opaque>,
     /// The login to link.
     user_id: Option<UserId>,
+    /// Whether the customer is to have a Stripe customer (`false`).
+    create_in_stripe: Option<bool>,
     /// Whether a new customer goes without the default products (`false`).
     disable_default: Option<bool>,
     /// The product of a new customer.
@@ -77,7 +81,8 @@ impl FromFields for CreateCustomerRequest {
         let (status, fingerprint) = (fields.optional("status"), fields.optional("fingerprint"));
         let (metadata, stripe_id) = (fields.optional("metadata"), fields.optional("stripe_id"));
         let (user_id, disable_default) = (fields.optional("user_id"), fields.optional("disable_default"));
-        let subscription = fields.optional_object("subscription");
+        let (create_in_stripe, subscription) =
+            (fields.optional("create_in_stripe"), fields.optional_object("subscription"));
         Some(Self {
             id: id?,
             name: name?,
@@ -90,6 +95,7 @@ impl FromFields for CreateCustomerRequest {
             metadata: metadata?,
             stripe_id: stripe_id?,
             user_id: user_id?,
+            create_in_stripe: create_in_stripe?,
             disable_default: disable_default?,
             subscription: subscription?,
         })
@@ -184,11 +190,17 @@ async fn run(
     let now = app.clock.now();
     let key = key.used(&app, route, &caller.scope(), &body.raw);
     let products = body.request.products();
+    let create_in_stripe = body.request.create_in_stripe == Some(true);
     let request = Request::from(body.request);
     if request.id.is_none() && request.contact.email.is_none() && request.contact.phone.is_none() {
         return Err(ApiError::Impossible("Either customer ID or email is required"));
     }
-    let created = Creation::new(app, request, products, key, now).run().await?;
+    let creation = Creation::new(app.clone(), request, products, key, now).with_stripe_customer(create_in_stripe);
+    let mut created = creation.run().await?;
+    let may_wait = create_in_stripe || waits_for_stripe(&created.customer);
+    if may_wait && created.customer.stripe_id.is_none() {
+        created.customer.stripe_id = stripe_customer::pursue(&app, created.customer.internal_id).await;
+    }
     Ok(if created.replayed { replayed(answer(created, alias, now)) } else { answer(created, alias, now) })
 }
 

@@ -23,11 +23,12 @@ use shared::store::marker::{IdempotencyMarker, NoticeMarker};
 use shared::store::members::{EmailMembers, MemberLists};
 use shared::store::retry::Backoff;
 use shared::store::{Batch, Conflict, Refused};
-use shared::stripe::checkout::CheckoutSession;
+use shared::stripe::checkout::{CheckoutSession, dead_session};
 use shared::text::{Address, Area, Name};
 use utoipa::ToSchema;
 
 use super::{Client, limit_rate};
+use crate::lead_checkout::session;
 
 /// Submissions per client address and window.
 const RATE_LIMIT: u64 = 30;
@@ -137,7 +138,7 @@ impl Intake {
                 return Err(ApiError::ProductNotFound);
             }
             match self.attempt(&batch, &mut drawn).await? {
-                Ok(answer) => return Ok(answer),
+                Ok(stored) => return Ok(stored.answer(&self.app, self.key.as_ref(), self.now).await),
                 Err(conflict) => drawn.discard(conflict),
             }
             if !races.wait().await {
@@ -153,11 +154,12 @@ impl Intake {
         let Some(marker) = key.replay(found, self.now)? else { return Ok(None) };
         let lead = self.app.store.customer(marker.customer_id).await?.ok_or(ApiError::CustomerNotFound)?;
         let status = StatusCode::from_u16(marker.status).unwrap_or(StatusCode::OK);
-        Ok(Some(replayed(answer(status, &lead, marker.checkout_url))))
+        let stored = Stored { status, lead, checkout_url: marker.checkout_url, dead_session: None };
+        Ok(Some(replayed(stored.answer(&self.app, Some(key), self.now).await)))
     }
 
     /// Plans on what was read and commits; the inner error is the race that was lost.
-    async fn attempt(&self, batch: &Batch, drawn: &mut Drawn) -> Result<Result<Response, Conflict>, ApiError> {
+    async fn attempt(&self, batch: &Batch, drawn: &mut Drawn) -> Result<Result<Stored, Conflict>, ApiError> {
         let list: Option<EmailMembers> = batch.get(&Key::email_members(&self.request.email))?;
         let members = match &list {
             Some(list) => self.app.store.members(list).await?,
@@ -165,7 +167,7 @@ impl Intake {
         };
         let holder = intake::holder(members);
         let id = holder.as_ref().map_or(self.new_id, |holder| holder.internal_id);
-        let session = self.app.checkout.session_for(id);
+        let session = self.app.checkout.session_at_once(id);
         let lists = MemberLists::of(list);
         match intake::plan(self.submission(session.as_ref()), holder, self.new_id, self.now) {
             Plan::NewLead(lead) => {
@@ -216,18 +218,17 @@ impl Intake {
         lead: Customer,
         lists: &MemberLists,
         session: Option<CheckoutSession>,
-    ) -> Result<Result<Response, Conflict>, ApiError> {
+    ) -> Result<Result<Stored, Conflict>, ApiError> {
+        let dead_session = dead_session(before.as_ref());
         let checkout_url = session.map(|session| session.url);
         let mut transaction = self.app.store.transaction();
         transaction.save_customer(before.as_ref(), &lead, lists);
         if let Some(key) = &self.key {
-            let kept =
-                Answer { status: status.as_u16(), customer_id: lead.internal_id, checkout_url: checkout_url.clone() };
-            let marker = key.marker(kept, self.now);
+            let marker = key.marker(kept(status, &lead, checkout_url.clone()), self.now);
             transaction.create_over_expired(&marker, self.now.unix_seconds(), Conflict::HandledBefore);
         }
         match transaction.commit(&self.app.store).await {
-            Ok(()) => Ok(Ok(answer(status, &lead, checkout_url))),
+            Ok(()) => Ok(Ok(Stored { status, lead, checkout_url, dead_session })),
             Err(Refused::Conflict(conflict)) => Ok(Err(conflict)),
             Err(Refused::Store(error)) => Err(error.into()),
         }
@@ -244,6 +245,31 @@ impl Intake {
             Err(Refused::Store(error)) => Err(error.into()),
         }
     }
+}
+
+/// A lead as it was stored, and what the caller is to be told.
+struct Stored {
+    status: StatusCode,
+    lead: Customer,
+    checkout_url: Option<String>,
+    /// The session that can be paid no more, if the lead comes back after one.
+    dead_session: Option<String>,
+}
+
+impl Stored {
+    /// The answer, with a checkout if Stripe makes one: the lead is stored, so that nothing is lost
+    /// if it does not.
+    async fn answer(mut self, app: &App, key: Option<&Idempotency>, now: Time) -> Response {
+        if self.checkout_url.is_none() && self.lead.is_lead() && app.checkout.takes_a_call() {
+            let marker = |url: &str| key.map(|key| key.marker(kept(self.status, &self.lead, Some(url.into())), now));
+            self.checkout_url = session(app, &self.lead, self.dead_session.as_deref(), marker, now).await;
+        }
+        answer(self.status, &self.lead, self.checkout_url)
+    }
+}
+
+fn kept(status: StatusCode, lead: &Customer, checkout_url: Option<String>) -> Answer {
+    Answer { status: status.as_u16(), customer_id: lead.internal_id, checkout_url }
 }
 
 fn answer(status: StatusCode, lead: &Customer, checkout_url: Option<String>) -> Response {

@@ -33,7 +33,7 @@ use shared::text::Name;
 use utoipa::ToSchema;
 
 use super::{Client, limit_rate, no_store};
-use crate::creation::STRIPE_CONFIGURED;
+use crate::stripe_customer::intend;
 use crate::view::{RegisteredView, TokenView};
 
 /// Registrations per client address and window.
@@ -152,7 +152,7 @@ impl Registration {
         };
         // Nobody who is new has tried anything before, as far as anybody can tell.
         let trials_used = &BTreeSet::new();
-        let offer = Offer { catalogue, defaults: true, trials_used, stripe_configured: STRIPE_CONFIGURED };
+        let offer = Offer { catalogue, defaults: true, trials_used, stripe_configured: self.app.stripe.is_some() };
         offer.start(&mut customer.products, None, self.now);
         let (crn, number) = (drawn.crn.clone(), drawn.number.clone());
         let frozen = Frozen { user_id: self.user_id, crn, number, now: self.now };
@@ -165,6 +165,7 @@ impl Registration {
         let mut transaction = self.app.store.transaction();
         transaction.save_linked(None, &linked, &MemberLists::default());
         transaction.use_trials(None, &linked.customer);
+        intend(&self.app, &mut transaction, &linked.customer, self.now);
         if let Some(key) = &self.key {
             let customer_id = self.customer_id;
             let kept = Answer { status: StatusCode::CREATED.as_u16(), customer_id, checkout_url: None };

@@ -30,7 +30,6 @@ use shared::telemetry::{Metric, count};
 use utoipa::ToSchema;
 
 use crate::billing::{Account, key_of, replay};
-use crate::creation::STRIPE_CONFIGURED;
 
 /// The most bytes of an event.
 const MAX_EVENT_BYTES: usize = 512 * 1_024;
@@ -236,7 +235,7 @@ impl Webhook {
             catalogue: shop.catalogue,
             defaults: before.is_lead(),
             trials_used: shop.trials_used,
-            stripe_configured: STRIPE_CONFIGURED,
+            stripe_configured: self.app.stripe.is_some(),
         };
         for warning in offer.start(&mut after.products, choice.as_ref(), self.now) {
             tracing::warn!(warning, "a default product was left out");

@@ -8,6 +8,7 @@ use shared::clock::Time;
 use shared::contact::{EmailAddress, Phone};
 use shared::domain::customer::{Customer, Metadata, Status};
 use shared::domain::onboarding::{Frozen, Terms, link};
+use shared::domain::start::Offer;
 use shared::domain::update::{Change, Found, Plan, Request, plan};
 use shared::http::caller::Admin;
 use shared::http::fields::{Fields, FromFields, Opaque, Patch, check_metadata};
@@ -23,6 +24,7 @@ use shared::store::{Conflict, Refused, Transaction};
 use shared::text::{Address, Area, Name};
 use utoipa::ToSchema;
 
+use crate::stripe_customer::intend;
 use crate::view::CustomerView;
 
 /// What is to change. What is absent stays; null clears, except `status`.
@@ -204,7 +206,7 @@ impl Update {
         lists: &MemberLists,
         drawn: &mut Drawn,
     ) -> Result<Customer, ApiError> {
-        let Change { before, after, user, login } = change;
+        let Change { before, mut after, user, login } = change;
         let Some(login) = login else {
             transaction.save_customer(Some(&before), &after, lists);
             if let Some((before, after)) = &user {
@@ -212,12 +214,22 @@ impl Update {
             }
             return Ok(after);
         };
+        if before.is_lead() {
+            let catalogue = self.app.store.products().await?;
+            let fingerprint = after.fingerprint.as_deref();
+            let used = self.app.store.trials_used(&catalogue, after.internal_id, fingerprint).await?;
+            let stripe_configured = self.app.stripe.is_some();
+            let offer = Offer { catalogue: &catalogue, defaults: true, trials_used: &used, stripe_configured };
+            offer.start(&mut after.products, None, self.now);
+        }
         let want = Want { crn: after.customer_reference.is_none(), number: login.needs_number() };
         drawn.draw(&self.app.store, &self.app.settings, self.now, want).await?;
         let (crn, number) = (drawn.crn.clone(), drawn.number.clone());
         let frozen = Frozen { user_id: self.new_user, crn, number, now: self.now };
         let linked = link(after, login, &frozen, Terms::Decided);
         transaction.save_linked(Some(&before), &linked, lists);
+        transaction.use_trials(Some(&before), &linked.customer);
+        intend(&self.app, transaction, &linked.customer, self.now);
         Ok(linked.customer)
     }
 }

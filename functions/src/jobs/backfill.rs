@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::repair::{Outcome, Repair, Row};
 use crate::billing::replay;
+use crate::stripe_customer;
 
 /// Entries of the queue read at once.
 const PAGE: i32 = 100;
@@ -29,6 +30,9 @@ const STOP_BEFORE_SECONDS: i64 = 15;
 
 /// How long a run may take where nobody sets a deadline, in seconds.
 const DEFAULT_SECONDS: i64 = 240;
+
+/// How long a run asks Stripe, in seconds: a Stripe that does not answer keeps nobody else waiting.
+const STRIPE_SECONDS: i64 = 60;
 
 /// How often a message is put on its way again: with growing waits, about two weeks.
 const MAX_REDRIVES: u32 = 20;
@@ -69,6 +73,7 @@ pub async fn on_schedule(app: &App, event: LambdaEvent<EventBridgeEvent>) -> Res
 pub async fn run(app: &App, deadline: Option<Time>) -> Result<Summary, ApiError> {
     let now = app.clock.now();
     let stop_at = deadline.map_or(now.plus_seconds(DEFAULT_SECONDS), |at| at.plus_seconds(-STOP_BEFORE_SECONDS));
+    let stripe_until = now.plus_seconds(STRIPE_SECONDS);
     let mut summary = Summary { run_id: now.new_id(), ..Summary::default() };
     let (mut overdue, mut start, mut stopped) = (0, None, false);
     'pages: loop {
@@ -95,6 +100,10 @@ pub async fn run(app: &App, deadline: Option<Time>) -> Result<Summary, ApiError>
                         tracing::error!(stripe_customer, ?error, "parked events could not be applied");
                     }
                 }
+                Due::StripeIntent(id) if app.clock.now() < stripe_until => {
+                    stripe_customer::pursue(app, id).await;
+                }
+                Due::StripeIntent(_) => {}
                 Due::Customer(id) => summary.add(Row::Customer(id).repair(app).await),
                 Due::User(id) => summary.add(Row::User(id).repair(app).await),
             }

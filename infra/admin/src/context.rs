@@ -42,6 +42,7 @@ impl Context {
             passwords: Passwords::new(CONCURRENT_HASHES),
             webhook_secrets: Vec::new(),
             checkout: Checkout::None,
+            stripe: None,
             mailer: Mailer::None,
         });
         Ok(Self { app, dry_run: target.dry_run })

@@ -70,6 +70,7 @@ pub async fn build(options: Options) -> Result<Local, LocalError> {
         passwords: Passwords::new(available_parallelism().map_or(DEFAULT_HASHES, usize::from)),
         webhook_secrets: vec![options.stripe_webhook_secret.clone()],
         checkout: Checkout::StandIn { base_url: base_url.clone() },
+        stripe: None,
         mailer: Mailer::Mailbox(mailbox.clone()),
     };
     let app = App::new(parts);

@@ -11,6 +11,7 @@ pub mod credential;
 pub mod customer;
 pub mod get_or_create;
 pub mod intake;
+pub mod intent;
 pub mod matching;
 pub mod message;
 pub mod onboarding;

@@ -145,6 +145,12 @@ impl Key {
         Self::head(format!("CHECKOUT#{session_id}"))
     }
 
+    /// The intent to make a Stripe customer.
+    #[must_use]
+    pub fn stripe_intent(id: CustomerId) -> Self {
+        Self::head(format!("STRIPE_INTENT#{id}"))
+    }
+
     /// A product; all share a partition, so that one strong query gives the defaults.
     #[must_use]
     pub fn product(id: &ProductId) -> Self {

@@ -10,6 +10,7 @@ pub mod balances;
 pub mod children;
 pub mod connect;
 pub mod counter;
+pub mod intent;
 pub mod item;
 pub mod key;
 pub mod list;

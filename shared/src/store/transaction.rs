@@ -39,6 +39,8 @@ pub enum Conflict {
     HandledBefore,
     /// The record is there already.
     Exists,
+    /// Somebody else works on the intent, or it was made before.
+    IntentTaken,
     /// The trial was used before.
     TrialUsed,
     /// The customer that this belongs to is gone.

@@ -29,6 +29,8 @@ pub enum Due {
     Purge(CustomerId),
     /// What is parked for a Stripe customer who has become somebody's.
     Replay(String),
+    /// A Stripe customer that is to be made.
+    StripeIntent(CustomerId),
 }
 
 impl Due {
@@ -42,6 +44,7 @@ impl Due {
             "USER" => Some(Self::User(UserId(id))),
             "CUSTOMER" => Some(Self::Customer(CustomerId(id))),
             "OUTBOX" => Some(Self::Message(id)),
+            "STRIPE_INTENT" => Some(Self::StripeIntent(CustomerId(id))),
             "PURGE" => Some(Self::Purge(CustomerId(id))),
             _ => None,
         }

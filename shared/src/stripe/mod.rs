@@ -2,5 +2,8 @@
 
 pub mod account;
 pub mod checkout;
+pub mod client;
+pub mod customers;
+pub mod error;
 pub mod event;
 pub mod signature;

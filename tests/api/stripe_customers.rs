@@ -1,0 +1,130 @@
+//! Exactly one Stripe customer, whatever races, fails or dies.
+
+use std::time::Duration;
+
+use functions::jobs::backfill::run;
+use futures::future::join_all;
+use harness::connector::run_until_killed;
+use harness::faults::{Fault, Kind, When};
+use harness::stripe_api::{StripeApi, StripeFault};
+use harness::{Actor, TestApp};
+use serde_json::{Value, json};
+
+/// Longer than a lease and the first wait.
+const LATER_SECONDS: i64 = 120;
+
+fn body(id: &str) -> Value {
+    json!({ "id": id, "create_in_stripe": true })
+}
+
+async fn backfill(app: &TestApp) {
+    app.clock.advance_seconds(LATER_SECONDS);
+    run(&app.app, None).await.unwrap();
+}
+
+async fn stripe_id(admin: &Actor, id: &str) -> Value {
+    admin.get(&format!("/v1/customers/{id}")).await.expect(200).json["stripe_id"].clone()
+}
+
+async fn thirty_at_once(fault: StripeFault) {
+    let stripe = StripeApi::start().await;
+    let (app, _, admin) = TestApp::start_with_stripe(stripe.url()).await;
+    stripe.break_next([fault]);
+    let create = |n: usize| {
+        let name = format!("Name {n}");
+        admin.post("/v1/customers", json!({ "id": "a", "name": name, "email": "a@x.io", "create_in_stripe": true }))
+    };
+    let answers = join_all((0..30).map(create)).await;
+    assert!(answers.iter().all(|answer| [200, 201].contains(&answer.status)));
+    backfill(&app).await;
+    assert_eq!(stripe.customers().len(), 1, "{fault:?}");
+    assert_eq!(stripe_id(&admin, "a").await, "cus_1", "{fault:?}");
+    let world = app.world().await;
+    world.assert_straight();
+    let intent = world.of("stripe_intent")[0];
+    assert_eq!((&intent["state"], intent["gsi2pk"].is_null()), (&json!("done"), true));
+    assert_eq!(intent["parameters"], json!([]), "nothing personal is kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thirty_creates_make_one_customer_at_a_stripe_that_is_slow() {
+    thirty_at_once(StripeFault::Slow(Duration::from_millis(250))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thirty_creates_make_one_customer_at_a_stripe_that_fails_after_the_work() {
+    thirty_at_once(StripeFault::ErrorAfter).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thirty_creates_make_one_customer_at_a_stripe_that_does_not_answer() {
+    thirty_at_once(StripeFault::NoAnswer).await;
+}
+
+#[tokio::test]
+async fn after_a_failure_that_did_nothing_the_next_key_makes_it() {
+    let stripe = StripeApi::start().await;
+    let (_app, _, admin) = TestApp::start_with_stripe(stripe.url()).await;
+    stripe.break_next([StripeFault::ErrorBefore]);
+    let created = admin.post("/v1/customers", body("a")).await.expect(201);
+    assert_eq!(created.json["stripe_id"], "cus_1");
+    assert_eq!(stripe.customers().len(), 1);
+}
+
+#[tokio::test]
+async fn a_request_killed_at_any_call_is_finished_by_the_backfill() {
+    let stripe = StripeApi::start().await;
+    let (app, _, admin) = TestApp::start_with_stripe(stripe.url()).await;
+    let calls = app.connector.calls_of(admin.post("/v1/customers", body("whole"))).await;
+    for (n, after) in (1..=calls).flat_map(|n| [(n, false), (n, true)]) {
+        let id = format!("a{n}-{after}");
+        app.connector.reset();
+        app.connector.inject(Fault { at: When::Call(n), kind: Kind::Kill { after } });
+        let _ = run_until_killed(&app.connector, admin.post("/v1/customers", body(&id))).await;
+        app.connector.reset();
+        let again = admin.post("/v1/customers", body(&id)).await;
+        assert!([200, 201].contains(&again.status), "{}", again.text);
+        backfill(&app).await;
+        let internal_id = again.str("internal_id");
+        let made = stripe.customers().into_iter().filter(|c| c["metadata"]["internal_id"] == internal_id).count();
+        assert_eq!(made, 1, "killed at call {n}, after: {after}");
+        assert!(stripe_id(&admin, &id).await.is_string(), "killed at call {n}, after: {after}");
+    }
+    app.world().await.assert_straight();
+}
+
+#[tokio::test]
+async fn a_paid_default_waits_for_stripe_and_makes_its_customer() {
+    let stripe = StripeApi::start().await;
+    let (_app, _, admin) = TestApp::start_with_stripe(stripe.url()).await;
+    let price = json!({ "amount": 5, "currency": "inr", "interval": "month" });
+    let paid = json!({ "name": "Paid", "is_default": true, "force_paid_default": true, "items": [], "price": price });
+    admin.put("/v1/products/paid", paid).await.expect(201);
+    let created = admin.post("/v1/customers", json!({ "id": "a" })).await.expect(201);
+    assert_eq!(
+        (&created.json["stripe_id"], &created.json["products"][0]["status"]),
+        (&json!("cus_1"), &json!("scheduled"))
+    );
+}
+
+#[tokio::test]
+async fn what_was_made_for_a_customer_deleted_meanwhile_is_recorded() {
+    let stripe = StripeApi::start().await;
+    let (app, _, admin) = TestApp::start_with_stripe(stripe.url()).await;
+    stripe.break_next([StripeFault::NoAnswer]);
+    let created = admin.post("/v1/customers", body("a")).await.expect(201);
+    assert!(created.json["stripe_id"].is_null());
+    admin.delete("/v1/customers/a").await.expect(200);
+    backfill(&app).await;
+    let world = app.world().await;
+    let intent = world.of("stripe_intent")[0];
+    assert_eq!((&intent["state"], &intent["stripe_id"]), (&json!("orphaned"), &json!("cus_1")));
+    assert_eq!(stripe.customers().len(), 1);
+}
+
+#[tokio::test]
+async fn without_stripe_the_caller_is_told() {
+    let (_app, _, admin) = TestApp::start().await;
+    let created = admin.post("/v1/customers", body("a")).await.expect(201);
+    assert_eq!(created.json["warnings"], json!(["stripe_not_configured"]));
+}

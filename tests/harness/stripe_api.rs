@@ -1,0 +1,194 @@
+//! A stand-in for Stripe's API: customers and Checkout sessions, idempotency keys as Stripe keeps
+//! them (a stored answer is given again, a stored 500 too), and faults.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+/// What happens to one `POST`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StripeFault {
+    /// It is carried out after a while.
+    Slow(Duration),
+    /// It is carried out and answered with a 500, which is kept for its key.
+    ErrorAfter,
+    /// It is answered with a 500, which is kept for its key; nothing is done.
+    ErrorBefore,
+    /// It is carried out and never answered.
+    NoAnswer,
+    /// It is refused with 400.
+    Refused,
+}
+
+/// The stand-in. It ends when it is dropped.
+pub struct StripeApi {
+    url: String,
+    shared: Arc<Mutex<Kept>>,
+    server: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Kept {
+    faults: VecDeque<StripeFault>,
+    customers: Vec<Value>,
+    sessions: Vec<Value>,
+    forms: Vec<Form>,
+    keys: HashMap<String, (Bytes, Option<(StatusCode, Value)>)>,
+}
+
+type Form = HashMap<String, String>;
+type Shared = State<Arc<Mutex<Kept>>>;
+
+impl StripeApi {
+    /// Starts it on a free port of the loopback.
+    #[expect(clippy::disallowed_methods, reason = "a server beside the test, ended with it")]
+    pub async fn start() -> Self {
+        let shared = Arc::new(Mutex::new(Kept::default()));
+        let routes = Router::new()
+            .route("/v1/customers", post(create_customer).get(list_customers))
+            .route("/v1/customers/search", get(search))
+            .route("/v1/checkout/sessions", post(create_session))
+            .with_state(shared.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        Self { url, shared, server }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Breaks the next `POST`s that are carried out, one each, in order.
+    pub fn break_next(&self, faults: impl IntoIterator<Item = StripeFault>) {
+        lock(&self.shared).faults.extend(faults);
+    }
+
+    /// The customers that were made.
+    pub fn customers(&self) -> Vec<Value> {
+        lock(&self.shared).customers.clone()
+    }
+
+    /// The checkout sessions that were made.
+    pub fn sessions(&self) -> Vec<Value> {
+        lock(&self.shared).sessions.clone()
+    }
+
+    /// The forms that were carried out, in order.
+    pub fn forms(&self) -> Vec<HashMap<String, String>> {
+        lock(&self.shared).forms.clone()
+    }
+}
+
+impl Drop for StripeApi {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+fn lock(shared: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn create_customer(State(shared): Shared, headers: HeaderMap, body: Bytes) -> Response {
+    carry_out(&shared, &headers, body, |kept, form| {
+        let id = format!("cus_{}", kept.customers.len() + 1);
+        let metadata = json!({ "internal_id": form.get("metadata[internal_id]") });
+        let customer = json!({ "id": id, "object": "customer", "email": form.get("email"), "metadata": metadata });
+        kept.customers.push(customer.clone());
+        customer
+    })
+    .await
+}
+
+async fn create_session(State(shared): Shared, headers: HeaderMap, body: Bytes) -> Response {
+    carry_out(&shared, &headers, body, |kept, form| {
+        let id = format!("cs_test_{}", kept.sessions.len() + 1);
+        let url = format!("https://checkout.stripe.test/{id}");
+        let reference = form.get("client_reference_id");
+        let session = json!({ "id": id, "object": "checkout.session", "url": url, "client_reference_id": reference });
+        kept.sessions.push(session.clone());
+        session
+    })
+    .await
+}
+
+/// Search knows nobody yet: Stripe's lags behind what it has just made.
+async fn search() -> Json<Value> {
+    Json(json!({ "object": "search_result", "data": [], "has_more": false }))
+}
+
+async fn list_customers(State(shared): Shared, Query(query): Query<Form>) -> Json<Value> {
+    let wanted = query.get("email").map(String::as_str);
+    let mut found = lock(&shared).customers.clone();
+    found.retain(|customer| wanted.is_none() || customer["email"].as_str() == wanted);
+    Json(json!({ "object": "list", "data": found, "has_more": false }))
+}
+
+/// Carries a `POST` out once per key, as Stripe does.
+async fn carry_out(
+    shared: &Mutex<Kept>,
+    headers: &HeaderMap,
+    body: Bytes,
+    work: impl FnOnce(&mut Kept, &Form) -> Value,
+) -> Response {
+    let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).expect("a key").to_owned();
+    assert!(headers.contains_key("stripe-version") && headers.contains_key("authorization"));
+    let Query(form) =
+        Query::<Form>::try_from_uri(&format!("/?{}", std::str::from_utf8(&body).unwrap()).parse().unwrap())
+            .expect("a form");
+    let fault = {
+        let mut kept = lock(shared);
+        if let Some((known, answer)) = kept.keys.get(&key) {
+            return match answer {
+                _ if *known != body => refusal(StatusCode::BAD_REQUEST, "idempotency_error"),
+                Some((status, answer)) => (*status, Json(answer.clone())).into_response(),
+                None => refusal(StatusCode::CONFLICT, "idempotency_key_in_use"),
+            };
+        }
+        let fault = kept.faults.pop_front();
+        if fault == Some(StripeFault::Refused) {
+            return refusal(StatusCode::BAD_REQUEST, "parameter_invalid");
+        }
+        kept.keys.insert(key.clone(), (body.clone(), None));
+        fault
+    };
+    if let Some(StripeFault::Slow(wait)) = fault {
+        sleep(wait).await;
+    }
+    let answer = {
+        let mut kept = lock(shared);
+        kept.forms.push(form.clone());
+        let failed = (StatusCode::INTERNAL_SERVER_ERROR, json!({ "error": { "type": "api_error" } }));
+        let answer = match fault {
+            Some(StripeFault::ErrorBefore) => failed,
+            Some(StripeFault::ErrorAfter) => {
+                work(&mut kept, &form);
+                failed
+            }
+            _ => (StatusCode::OK, work(&mut kept, &form)),
+        };
+        kept.keys.insert(key, (body, Some(answer.clone())));
+        answer
+    };
+    if fault == Some(StripeFault::NoAnswer) {
+        std::future::pending::<()>().await;
+    }
+    (answer.0, Json(answer.1)).into_response()
+}
+
+fn refusal(status: StatusCode, kind: &str) -> Response {
+    (status, Json(json!({ "error": { "type": kind } }))).into_response()
+}
