@@ -25,7 +25,7 @@ UNRESERVED_CONCURRENCY = 100
 # DeleteItem is for an e-mail address, phone or id that may change, and for what is used up.
 VERBS = {
     "intake-submit": "BatchGet Get Put Update Delete",
-    "stripe-webhook": "BatchGet Get Query Put Update",
+    "stripe-webhook": "BatchGet Get Query Put Update Delete ConditionCheck",
     "login": "BatchGet Get Query Put Delete",
     "me": "BatchGet Get Query",
     "register": "BatchGet Get Query Put Update",
@@ -44,7 +44,7 @@ VERBS = {
     "list-products": "Get Query",
     "check": "BatchGet Get Query Put Update",
     "track": "BatchGet Get Query Put Update ConditionCheck",
-    "backfill": "BatchGet Get Query Put Update Delete",
+    "backfill": "BatchGet Get Query Put Update Delete ConditionCheck",
     "notify": "BatchGet Get Query Put",
 }
 
@@ -72,8 +72,10 @@ TOLD_BY_SOURCE = {
     "AUTO_CREATE_CUSTOMERS": r"\bauto_create_customers\b",
     "BACKFILL_INVITES": r"\bbackfill_invites\b",
 }
-# Passed on, and used by nothing yet.
-TOLD_ANYWAY = {"intake-submit": {"STRIPE_API_KEY", "STRIPE_PRICE_ID"}}
+# Whoever may give a product that Stripe is told of, or resumes telling, knows how to reach Stripe.
+CALLS_STRIPE = ["intake-submit", "stripe-webhook", "register", "create-customer", "update-customer", "check", "track", "backfill"]
+TOLD_ANYWAY = {binary: {"STRIPE_API_KEY"} for binary in CALLS_STRIPE}
+TOLD_ANYWAY["intake-submit"] |= {"STRIPE_PRICE_ID", "PUBLIC_BASE_URL"}
 
 # The environment of a Lambda binary, docs/API.md.
 ENVIRONMENT = set(
@@ -328,15 +330,15 @@ def test_a_password_may_be_as_short_and_as_long_as_the_configuration_takes(templ
     assert [parameter["MinValue"], parameter["MaxValue"], parameter["Default"]] == [int(least), int(most), int(default)]
 
 
-def test_secrets_of_stripe_come_from_secrets_manager_to_one_function_each(template):
-    for variable, reader in {"STRIPE_WEBHOOK_SECRETS": "stripe-webhook", "STRIPE_API_KEY": "intake-submit"}.items():
+def test_secrets_of_stripe_come_from_secrets_manager_to_whoever_needs_them(template):
+    for variable, readers in {"STRIPE_WEBHOOK_SECRETS": ["stripe-webhook"], "STRIPE_API_KEY": CALLS_STRIPE}.items():
         told = {
             binary(it): it["Properties"]["Environment"]["Variables"][variable]
             for it in functions(template).values()
             if variable in it["Properties"]["Environment"]["Variables"]
         }
-        assert list(told) == [reader]
-        assert "{{resolve:secretsmanager:${" in json.dumps(told[reader])
+        assert sorted(told) == sorted(readers)
+        assert all("{{resolve:secretsmanager:${" in json.dumps(it) for it in told.values())
 
 
 def test_a_flood_can_starve_nobody_else(template):

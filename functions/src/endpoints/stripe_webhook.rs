@@ -30,6 +30,7 @@ use shared::telemetry::{Metric, count};
 use utoipa::ToSchema;
 
 use crate::billing::{Account, key_of, replay};
+use crate::stripe_customer::intend;
 
 /// The most bytes of an event.
 const MAX_EVENT_BYTES: usize = 512 * 1_024;
@@ -259,7 +260,9 @@ impl Webhook {
         self.draw(drawn, after.customer_reference.is_none(), login.needs_number()).await?;
         let (crn, number) = (drawn.crn.clone(), drawn.number.clone());
         let frozen = Frozen { user_id: self.user_id, crn, number, now: self.now };
-        transaction.save_linked(Some(before), &link(after, login, &frozen, Terms::Decided), &lists);
+        let linked = link(after, login, &frozen, Terms::Decided);
+        transaction.save_linked(Some(before), &linked, &lists);
+        intend(&self.app, &mut transaction, &linked.customer, self.now);
         Ok(transaction)
     }
 
