@@ -14,6 +14,7 @@ mod account;
 mod billing;
 pub mod creation;
 pub mod endpoints;
+pub mod expand;
 pub mod jobs;
 mod lead_checkout;
 pub mod metering;

@@ -181,13 +181,13 @@ pub const CREATE_CUSTOMER: Function = Function {
             method: "POST",
             path: "/phase0-v2/customers",
             access: Access::Admin,
-            handler: || post(create_customer::handle_alias),
+            handler: || post(create_customer::handle),
         },
         Route {
             method: "POST",
             path: "/phase0-v2/customers-with-subscription",
             access: Access::Admin,
-            handler: || post(create_customer::handle_alias),
+            handler: || post(create_customer::handle),
         },
     ],
 };

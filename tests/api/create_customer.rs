@@ -266,3 +266,16 @@ async fn an_inactive_customer_has_a_login_that_is_off() {
 fn user(email: &str, role: Role) -> User {
     User::new(UserId(START.new_id()), EmailAddress::parse(email).unwrap(), role, START)
 }
+
+#[tokio::test]
+async fn what_is_asked_for_beside_the_customer_is_answered_on_creation_too() {
+    let (_app, _, admin) = TestApp::start().await;
+    let post = async |query: &str| admin.post(&format!("/v1/customers{query}"), json!({ "id": "a" })).await;
+    let answer = post("?expand=invoices,entities").await.expect(201);
+    assert_eq!((&answer.json["invoices"], &answer.json["entities"]), (&json!([]), &json!([])));
+    assert!(answer.json.get("trials_used").is_none());
+    assert!(post("").await.expect(200).json.get("invoices").is_none());
+    let refused = post("?expand=everything").await;
+    refused.refused(400, "invalid_request");
+    assert_eq!(refused.fields(), ["expand"]);
+}

@@ -1,7 +1,9 @@
 //! Get-or-create a customer, with login, numbers and invitation, in one transaction.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
-use axum::extract::{MatchedPath, State};
+use axum::extract::{MatchedPath, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -23,6 +25,7 @@ use shared::text::{Address, Area, Name};
 use utoipa::ToSchema;
 
 use crate::creation::{Created, Creation, Products};
+use crate::expand::{Expand, Expanded};
 use crate::stripe_customer;
 use crate::view::CustomerView;
 
@@ -134,6 +137,8 @@ impl From<CreateCustomerRequest> for Request {
 pub struct CreateCustomerResponse {
     #[serde(flatten)]
     customer: CustomerView,
+    #[serde(flatten)]
+    expanded: Expanded,
     /// On the older routes: the caller's id, else the internal id.
     #[serde(skip_serializing_if = "Option::is_none")]
     customer_id: Option<String>,
@@ -148,10 +153,16 @@ pub struct CreateCustomerResponse {
     warnings: Vec<&'static str>,
 }
 
-/// Gets or creates a customer.
+/// The route that is no older name of another.
+const PATH: &str = "/v1/customers";
+
+/// Gets or creates a customer. Under the two older names the answer carries `customer_id`.
 #[utoipa::path(
     post, path = "/v1/customers", tag = "customers", operation_id = "createCustomer", security(("bearer" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a retry safe, for 24 hours.")),
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes a retry safe, for 24 hours."),
+        ("expand" = Option<String>, Query, description = "Any of `invoices`, `trials_used`, `entities`, comma-separated."),
+    ),
     request_body = CreateCustomerRequest,
     responses(
         (status = 201, description = "A new customer.", body = CreateCustomerResponse),
@@ -161,34 +172,15 @@ pub struct CreateCustomerResponse {
 )]
 pub async fn handle(
     State(app): State<App>,
-    caller: Admin,
-    key: IdempotencyKey,
-    body: JsonBody<CreateCustomerRequest>,
-) -> Result<Response, ApiError> {
-    run(app, "/v1/customers", caller, key, body, false).await
-}
-
-/// The same under its two older names, whose answers carry `customer_id`.
-pub async fn handle_alias(
-    State(app): State<App>,
     path: MatchedPath,
+    query: Query<BTreeMap<String, String>>,
     caller: Admin,
     key: IdempotencyKey,
     body: JsonBody<CreateCustomerRequest>,
 ) -> Result<Response, ApiError> {
-    run(app, path.as_str(), caller, key, body, true).await
-}
-
-async fn run(
-    app: App,
-    route: &str,
-    caller: Admin,
-    key: IdempotencyKey,
-    body: JsonBody<CreateCustomerRequest>,
-    alias: bool,
-) -> Result<Response, ApiError> {
+    let expand = Expand::parse(&query)?;
     let now = app.clock.now();
-    let key = key.used(&app, route, &caller.scope(), &body.raw);
+    let key = key.used(&app, path.as_str(), &caller.scope(), &body.raw);
     let products = body.request.products();
     let create_in_stripe = body.request.create_in_stripe == Some(true);
     let request = Request::from(body.request);
@@ -201,10 +193,13 @@ async fn run(
     if may_wait && created.customer.stripe_id.is_none() {
         created.customer.stripe_id = stripe_customer::pursue(&app, created.customer.internal_id).await;
     }
-    Ok(if created.replayed { replayed(answer(created, alias, now)) } else { answer(created, alias, now) })
+    let expanded = expand.read(&app, created.customer.internal_id).await?;
+    let again = created.replayed;
+    let answer = answer(created, expanded, path.as_str() != PATH, now);
+    Ok(if again { replayed(answer) } else { answer })
 }
 
-fn answer(created: Created, alias: bool, now: Time) -> Response {
+fn answer(created: Created, expanded: Expanded, alias: bool, now: Time) -> Response {
     let Created { status, customer, usage, warnings, .. } = created;
     let new = status == StatusCode::CREATED;
     let note = password_note(&customer);
@@ -215,7 +210,7 @@ fn answer(created: Created, alias: bool, now: Time) -> Response {
     let customer_id = customer.id.clone().filter(|_| alias);
     let message = new.then_some("Customer created successfully");
     let temp_password_note = new.then_some(note);
-    (status, Json(CreateCustomerResponse { customer, customer_id, message, temp_password_note, warnings }))
+    (status, Json(CreateCustomerResponse { customer, expanded, customer_id, message, temp_password_note, warnings }))
         .into_response()
 }
 
