@@ -279,3 +279,18 @@ async fn what_is_asked_for_beside_the_customer_is_answered_on_creation_too() {
     refused.refused(400, "invalid_request");
     assert_eq!(refused.fields(), ["expand"]);
 }
+
+#[tokio::test]
+async fn an_entity_is_named_once() {
+    let (app, _, admin) = TestApp::start().await;
+    let body = json!({ "id": "a", "entity_id": "seat-1", "entity_data": { "name": "Ana", "feature_id": "seats" } });
+    admin.post("/v1/customers", body.clone()).await.expect(201);
+    let again = admin.post("/v1/customers?expand=entities", body).await.expect(200);
+    let entity = json!({ "id": "seat-1", "name": "Ana", "feature_id": "seats", "created_at": "2026-11-20T12:00:00Z" });
+    assert_eq!(again.json["entities"], json!([entity]));
+    let bad = json!({ "id": "a", "entity_id": "no spaces", "entity_data": { "name": "" } });
+    let refused = admin.post("/v1/customers", bad).await;
+    refused.refused(400, "invalid_request");
+    assert_eq!(refused.fields(), ["entity_id", "entity_data.name"]);
+    app.world().await.assert_straight();
+}

@@ -3,6 +3,7 @@
 use harness::connector::run_until_killed;
 use harness::faults::{Fault, Kind, When};
 use harness::stripe::{checkout, invoice, refund, subscription};
+use harness::stripe_api::StripeApi;
 use harness::{Actor, Answer, TestApp};
 use serde_json::{Value, json};
 
@@ -209,4 +210,31 @@ async fn a_customer_with_a_live_subscription_is_deleted_only_on_purpose() {
     let (_app, nobody, admin) = subscriber().await;
     send(&nobody, &[subscription("deleted", "evt_1", 0, "canceled")]).await;
     admin.delete("/v1/customers/a").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_delete_on_purpose_cancels_at_stripe_first_and_waits_for_it() {
+    let stripe = StripeApi::start().await;
+    let (app, nobody, admin) = TestApp::start_with_stripe(stripe.url()).await;
+    pro(&admin).await;
+    let body = json!({ "id": "a", "stripe_id": "cus_1", "phone": "9876543210" });
+    admin.post("/v1/customers", body).await.expect(201);
+    let event = subscription("created", "evt_1", 0, "active");
+    let id = event["data"]["object"]["id"].as_str().unwrap().to_owned();
+    send(&nobody, &[event]).await;
+    admin.delete("/v1/customers/a").await.refused(409, "has_subscription");
+    assert!(stripe.canceled().is_empty());
+    admin.delete("/v1/customers/a?cancel_subscriptions=true").await.expect(200);
+    assert_eq!(stripe.canceled(), [id]);
+    app.world().await.assert_straight();
+    // A Stripe that does not answer keeps the customer.
+    let body = json!({ "id": "b", "stripe_id": "cus_2", "phone": "9876543210" });
+    admin.post("/v1/customers", body).await.expect(201);
+    let mut event = subscription("created", "evt_2", 0, "active");
+    event["data"]["object"]["customer"] = json!("cus_2");
+    event["data"]["object"]["id"] = json!("sub_2");
+    send(&nobody, &[event]).await;
+    drop(stripe);
+    admin.delete("/v1/customers/b?cancel_subscriptions=true").await.refused(503, "unavailable");
+    admin.get("/v1/customers/b").await.expect(200);
 }

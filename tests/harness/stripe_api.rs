@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -44,6 +44,7 @@ struct Kept {
     customers: Vec<Value>,
     sessions: Vec<Value>,
     forms: Vec<Form>,
+    canceled: Vec<String>,
     keys: HashMap<String, (Bytes, Option<(StatusCode, Value)>)>,
 }
 
@@ -59,6 +60,7 @@ impl StripeApi {
             .route("/v1/customers", post(create_customer).get(list_customers))
             .route("/v1/customers/search", get(search))
             .route("/v1/checkout/sessions", post(create_session))
+            .route("/v1/subscriptions/{id}", delete(cancel_subscription))
             .with_state(shared.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -84,6 +86,11 @@ impl StripeApi {
     /// The checkout sessions that were made.
     pub fn sessions(&self) -> Vec<Value> {
         lock(&self.shared).sessions.clone()
+    }
+
+    /// The subscriptions that were canceled, in order.
+    pub fn canceled(&self) -> Vec<String> {
+        lock(&self.shared).canceled.clone()
     }
 
     /// The forms that were carried out, in order.
@@ -126,6 +133,16 @@ async fn create_session(State(shared): Shared, headers: HeaderMap, body: Bytes) 
 }
 
 /// Search knows nobody yet: Stripe's lags behind what it has just made.
+/// One that was canceled before is gone, as Stripe says it.
+async fn cancel_subscription(State(shared): Shared, Path(id): Path<String>) -> Response {
+    let mut kept = lock(&shared);
+    if kept.canceled.contains(&id) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    kept.canceled.push(id.clone());
+    Json(json!({ "id": id, "object": "subscription", "status": "canceled" })).into_response()
+}
+
 async fn search() -> Json<Value> {
     Json(json!({ "object": "search_result", "data": [], "has_more": false }))
 }

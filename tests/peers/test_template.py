@@ -72,8 +72,8 @@ TOLD_BY_SOURCE = {
     "AUTO_CREATE_CUSTOMERS": r"\bauto_create_customers\b",
     "BACKFILL_INVITES": r"\bbackfill_invites\b",
 }
-# Whoever may give a product that Stripe is told of, or resumes telling, knows how to reach Stripe.
-CALLS_STRIPE = ["intake-submit", "stripe-webhook", "register", "create-customer", "update-customer", "check", "track", "backfill"]
+# Whoever may give a product that Stripe is told of, resumes telling, or ends a subscription.
+CALLS_STRIPE = ["intake-submit", "stripe-webhook", "register", "create-customer", "update-customer", "delete-customer", "check", "track", "backfill"]
 TOLD_ANYWAY = {binary: {"STRIPE_API_KEY"} for binary in CALLS_STRIPE}
 TOLD_ANYWAY["intake-submit"] |= {"STRIPE_PRICE_ID", "PUBLIC_BASE_URL"}
 

@@ -16,11 +16,12 @@ use shared::domain::intent::waits_for_stripe;
 use shared::domain::product::ProductId;
 use shared::domain::start::Choice;
 use shared::http::caller::Admin;
-use shared::http::fields::{Fields, FromFields, Opaque, Whole};
+use shared::http::fields::{Fields, FromFields, Opaque, PlainId, Whole};
 use shared::http::idempotency::{IdempotencyKey, replayed};
 use shared::http::problem::Problem;
 use shared::http::{ApiError, JsonBody};
-use shared::ids::{ExternalId, UserId};
+use shared::ids::{CustomerId, ExternalId, UserId};
+use shared::store::children::CustomerEntity;
 use shared::text::{Address, Area, Name};
 use utoipa::ToSchema;
 
@@ -51,6 +52,12 @@ pub struct CreateCustomerRequest {
     metadata: Option<Metadata>,
     #[schema(value_type = Option<String>)]
     stripe_id: Option<Opaque>,
+    /// Something of the customer's to count use for.
+    #[schema(value_type = Option<String>)]
+    entity_id: Option<PlainId>,
+    /// What is known of it: `name`, `feature_id`.
+    #[schema(value_type = Option<Object>)]
+    entity_data: Option<EntityData>,
     /// The login to link.
     user_id: Option<UserId>,
     /// Whether the customer is to have a Stripe customer (`false`).
@@ -86,6 +93,7 @@ impl FromFields for CreateCustomerRequest {
         let (user_id, disable_default) = (fields.optional("user_id"), fields.optional("disable_default"));
         let (create_in_stripe, subscription) =
             (fields.optional("create_in_stripe"), fields.optional_object("subscription"));
+        let (entity_id, entity_data) = (fields.optional("entity_id"), fields.optional_object("entity_data"));
         Some(Self {
             id: id?,
             name: name?,
@@ -97,6 +105,8 @@ impl FromFields for CreateCustomerRequest {
             fingerprint: fingerprint?,
             metadata: metadata?,
             stripe_id: stripe_id?,
+            entity_id: entity_id?,
+            entity_data: entity_data?,
             user_id: user_id?,
             create_in_stripe: create_in_stripe?,
             disable_default: disable_default?,
@@ -105,7 +115,28 @@ impl FromFields for CreateCustomerRequest {
     }
 }
 
+/// What is known of an entity.
+#[derive(Clone, Default)]
+pub struct EntityData {
+    name: Option<Name>,
+    feature_id: Option<PlainId>,
+}
+
+impl FromFields for EntityData {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let (name, feature_id) = (fields.optional("name"), fields.optional("feature_id"));
+        Some(Self { name: name?, feature_id: feature_id? })
+    }
+}
+
 impl CreateCustomerRequest {
+    /// The entity that the request names, for the customer `customer_id`.
+    fn entity(&self) -> Option<impl FnOnce(CustomerId, Time) -> CustomerEntity + use<>> {
+        let (id, data) = (self.entity_id.clone()?.0, self.entity_data.clone().unwrap_or_default());
+        let (name, feature_id) = (data.name.map(|name| name.as_str().to_owned()), data.feature_id.map(|id| id.0));
+        Some(move |customer_id, created_at| CustomerEntity { customer_id, id, name, feature_id, created_at })
+    }
+
     fn products(&self) -> Products {
         let choice = self.subscription.as_ref().map(|subscription| Choice {
             product_id: subscription.product_id.clone(),
@@ -183,6 +214,7 @@ pub async fn handle(
     let key = key.used(&app, path.as_str(), &caller.scope(), &body.raw);
     let products = body.request.products();
     let create_in_stripe = body.request.create_in_stripe == Some(true);
+    let entity = body.request.entity();
     let request = Request::from(body.request);
     if request.id.is_none() && request.contact.email.is_none() && request.contact.phone.is_none() {
         return Err(ApiError::Impossible("Either customer ID or email is required"));
@@ -192,6 +224,10 @@ pub async fn handle(
     let may_wait = create_in_stripe || waits_for_stripe(&created.customer);
     if may_wait && created.customer.stripe_id.is_none() {
         created.customer.stripe_id = stripe_customer::pursue(&app, created.customer.internal_id).await;
+    }
+    // An entity is named after its customer is there; a retry, also a replayed one, names it again.
+    if let Some(entity) = entity {
+        app.store.add_entity(&entity(created.customer.internal_id, now)).await?;
     }
     let expanded = expand.read(&app, created.customer.internal_id).await?;
     let again = created.replayed;

@@ -16,6 +16,7 @@ use shared::store::key::Key;
 use shared::store::members::{EmailMembers, MemberLists};
 use shared::store::retry::Backoff;
 use shared::store::{Refused, Transaction};
+use shared::stripe::error::StripeError;
 use utoipa::ToSchema;
 
 /// That it is done.
@@ -30,7 +31,7 @@ pub struct DeleteCustomerResponse {
     delete, path = "/v1/customers/{id}", tag = "customers", operation_id = "deleteCustomer", security(("bearer" = [])),
     params(
         ("id" = String, Path, description = "The caller's id, the internal id, the reference or the customer number."),
-        ("cancel_subscriptions" = Option<bool>, Query, description = "Cancels what the customer holds at Stripe."),
+        ("cancel_subscriptions" = Option<bool>, Query, description = "Cancels at Stripe what the customer holds there."),
     ),
     responses(
         (status = 200, description = "Customer and login are gone.", body = DeleteCustomerResponse),
@@ -49,7 +50,7 @@ pub async fn handle(
     let mut customer = app.store.find_customer(&identifier).await?.ok_or(ApiError::CustomerNotFound)?;
     let mut races = Backoff::new();
     loop {
-        check_subscriptions(&customer, cancel)?;
+        end_subscriptions(&app, &customer, cancel).await?;
         let (user, lists) = read(&app, &customer).await?;
         let mut transaction: Transaction = app.store.transaction();
         transaction.delete_customer(&customer, &lists, now);
@@ -74,21 +75,23 @@ fn cancel_subscriptions(query: &BTreeMap<String, String>) -> Result<bool, ApiErr
     }
 }
 
-/// Refuses to delete a customer whom Stripe would go on billing, unless the caller wants that
-/// ended.
-///
-/// Nothing is canceled at Stripe here: that it was asked is logged, with the subscriptions, and
-/// whoever adds the call does it in this place, before the customer goes.
-fn check_subscriptions(customer: &Customer, cancel: bool) -> Result<(), ApiError> {
+/// Refuses to delete a customer whom Stripe would go on billing, or ends that first if the caller
+/// wants it: a customer who is gone cannot be billed, and a retry cancels nothing twice.
+async fn end_subscriptions(app: &App, customer: &Customer, cancel: bool) -> Result<(), ApiError> {
     let billed = customer.products.iter().filter(|product| product.status.is_live());
-    let subscriptions: Vec<&str> = billed.filter_map(|product| product.subscription_id.as_deref()).collect();
-    if subscriptions.is_empty() {
-        return Ok(());
+    for subscription in billed.filter_map(|product| product.subscription_id.as_deref()) {
+        if !cancel {
+            return Err(ApiError::HasSubscription);
+        }
+        let Some(stripe) = &app.stripe else {
+            tracing::warn!(customer_id = %customer.internal_id, subscription, "nobody can cancel it at Stripe");
+            continue;
+        };
+        match stripe.delete(&format!("/v1/subscriptions/{subscription}")).await {
+            Ok(_) | Err(StripeError::Refused { status: 404, .. }) => {}
+            Err(error) => return Err(ApiError::Unavailable(format!("a subscription was not canceled: {error}"))),
+        }
     }
-    if !cancel {
-        return Err(ApiError::HasSubscription);
-    }
-    tracing::warn!(customer_id = %customer.internal_id, ?subscriptions, "subscriptions are to be canceled at Stripe");
     Ok(())
 }
 

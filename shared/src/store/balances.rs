@@ -3,10 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
-use super::item::{Entity, Item, from_item};
+use super::item::{Entity, from_item};
 use super::key::{BALANCE, Key};
 use super::transaction::{Conflict, Transaction};
 use super::{Store, StoreError};
@@ -92,25 +91,7 @@ impl Store {
 
     /// Everything that the customer `id` has used.
     pub async fn usage(&self, id: CustomerId) -> Result<Vec<Usage>, StoreError> {
-        let (mut usage, mut start): (Vec<Usage>, Option<Item>) = (Vec::new(), None);
-        loop {
-            let request = self
-                .client()
-                .query()
-                .table_name(self.table())
-                .consistent_read(true)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :balance)")
-                .expression_attribute_values(":pk", AttributeValue::S(Key::customer(id).pk))
-                .expression_attribute_values(":balance", AttributeValue::S(BALANCE.into()))
-                .set_exclusive_start_key(start);
-            let answer = request.send().await.map_err(StoreError::of)?;
-            for item in answer.items.unwrap_or_default() {
-                usage.push(from_item(item)?);
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(usage);
-            }
-        }
+        let items = self.partition(&Key::customer(id).pk, Some(BALANCE)).await?;
+        items.into_iter().map(from_item).collect()
     }
 }

@@ -1,10 +1,13 @@
 //! What lies under a customer's key beside the customer: invoices, trials, entities.
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::item::Entity;
 use super::key::Key;
+use super::transaction::{Conflict, Refused};
 use super::{Store, StoreError};
+use crate::clock::Time;
 use crate::ids::CustomerId;
 
 /// A kind of child, by the beginning of its sort key.
@@ -28,30 +31,48 @@ impl ChildKind {
     }
 }
 
+/// Something of a customer's that use is counted for: a seat, a workspace, a device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomerEntity {
+    /// Whose it is.
+    pub customer_id: CustomerId,
+    /// The caller's id for it.
+    pub id: String,
+    /// What people call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The feature it uses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feature_id: Option<String>,
+    /// When it was first named.
+    pub created_at: Time,
+}
+
+impl Entity for CustomerEntity {
+    const KIND: &'static str = "entity";
+
+    fn key(&self) -> Key {
+        Key { pk: Key::customer(self.customer_id).pk, sk: format!("{}{}", ChildKind::Entity.prefix(), self.id) }
+    }
+}
+
 impl Store {
+    /// Stores `entity`, unless its customer has one of that id; `false` if the customer is gone.
+    pub async fn add_entity(&self, entity: &CustomerEntity) -> Result<bool, StoreError> {
+        let mut transaction = self.transaction();
+        transaction.create(entity, Conflict::Exists);
+        transaction.require_present(&Key::customer(entity.customer_id), Conflict::OwnerGone);
+        match transaction.commit(self).await {
+            Ok(()) | Err(Refused::Conflict(Conflict::Exists)) => Ok(true),
+            Err(Refused::Conflict(_)) => Ok(false),
+            Err(Refused::Store(error)) => Err(error),
+        }
+    }
+
     /// The children of a kind, in order of their sort keys, as they are stored.
     pub async fn children(&self, id: CustomerId, kind: ChildKind) -> Result<Vec<Map<String, Value>>, StoreError> {
-        let (mut children, mut start) = (Vec::new(), None);
-        loop {
-            let request = self
-                .client()
-                .query()
-                .table_name(self.table())
-                .consistent_read(true)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", AttributeValue::S(Key::customer(id).pk))
-                .expression_attribute_values(":prefix", AttributeValue::S(kind.prefix().into()))
-                .set_exclusive_start_key(start);
-            let answer = request.send().await.map_err(StoreError::of)?;
-            for item in answer.items.unwrap_or_default() {
-                let child = serde_dynamo::from_item(item);
-                let inconsistent = |_| StoreError::Inconsistent { kind: "child", key: Key::customer(id).to_string() };
-                children.push(child.map_err(inconsistent)?);
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(children);
-            }
-        }
+        let inconsistent = |_| StoreError::Inconsistent { kind: "child", key: Key::customer(id).to_string() };
+        let items = self.partition(&Key::customer(id).pk, Some(kind.prefix())).await?;
+        items.into_iter().map(|item| serde_dynamo::from_item(item).map_err(inconsistent)).collect()
     }
 }

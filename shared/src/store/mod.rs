@@ -33,7 +33,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::KeysAndAttributes;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use thiserror::Error;
 
 use item::{Entity, Item, from_item};
@@ -132,6 +132,32 @@ impl Store {
         let request = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes()));
         let answer = request.consistent_read(true).send().await.map_err(StoreError::of)?;
         answer.item.map(from_item).transpose()
+    }
+
+    /// The items of a partition, or those whose sort key begins with `prefix`, strongly consistent.
+    pub(crate) async fn partition(&self, pk: &str, prefix: Option<&str>) -> Result<Vec<Item>, StoreError> {
+        let condition = if prefix.is_some() { "pk = :pk AND begins_with(sk, :prefix)" } else { "pk = :pk" };
+        let (mut items, mut start) = (Vec::new(), None);
+        loop {
+            let request = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .consistent_read(true)
+                .key_condition_expression(condition)
+                .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+                .set_exclusive_start_key(start);
+            let request = match prefix {
+                Some(prefix) => request.expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned())),
+                None => request,
+            };
+            let answer = request.send().await.map_err(StoreError::of)?;
+            items.extend(answer.items.unwrap_or_default());
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(items);
+            }
+        }
     }
 
     /// The items of `keys` that exist, strongly consistent each, in one round trip for up to 100.

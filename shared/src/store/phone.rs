@@ -1,8 +1,6 @@
 //! Everybody with one phone number. These are items of the table, not of an index, and read
 //! strongly consistently, because who a person is depends on them.
 
-use aws_sdk_dynamodb::types::AttributeValue;
-
 use super::key::Key;
 use super::{Store, StoreError};
 use crate::contact::Phone;
@@ -22,28 +20,13 @@ pub struct People {
 impl Store {
     /// Everybody with the number `phone`.
     pub async fn people_by_phone(&self, phone: &Phone) -> Result<People, StoreError> {
-        let (mut user_ids, mut customer_ids, mut start) = (Vec::new(), Vec::new(), None);
-        loop {
-            let request = self
-                .client()
-                .query()
-                .table_name(self.table())
-                .consistent_read(true)
-                .key_condition_expression("pk = :pk")
-                .expression_attribute_values(":pk", AttributeValue::S(Key::phone_partition(phone)))
-                .set_exclusive_start_key(start);
-            let answer = request.send().await.map_err(StoreError::of)?;
-            for item in answer.items() {
-                let member = item.get("sk").and_then(|value| value.as_s().ok()).and_then(|sk| sk.split_once('#'));
-                match member {
-                    Some(("USER", id)) => user_ids.extend(id.parse().map(UserId)),
-                    Some(("CUSTOMER", id)) => customer_ids.extend(id.parse().map(CustomerId)),
-                    _ => {}
-                }
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                break;
+        let (mut user_ids, mut customer_ids) = (Vec::new(), Vec::new());
+        for item in self.partition(&Key::phone_partition(phone), None).await? {
+            let member = item.get("sk").and_then(|value| value.as_s().ok()).and_then(|sk| sk.split_once('#'));
+            match member {
+                Some(("USER", id)) => user_ids.extend(id.parse().map(UserId)),
+                Some(("CUSTOMER", id)) => customer_ids.extend(id.parse().map(CustomerId)),
+                _ => {}
             }
         }
         self.people(&user_ids, &customer_ids).await

@@ -94,6 +94,12 @@ impl StripeClient {
         self.send(request.body(Full::default())).await
     }
 
+    /// `DELETE path`.
+    pub async fn delete(&self, path: &str) -> Result<Value, StripeError> {
+        let request = self.request(Method::DELETE, path)?;
+        self.send(request.body(Full::default())).await
+    }
+
     fn request(&self, method: Method, path: &str) -> Result<axum::http::request::Builder, StripeError> {
         let bearer = HeaderValue::try_from(format!("Bearer {}", self.0.key.expose()));
         let mut bearer = bearer.map_err(|_| unusable("the API key is no header"))?;
