@@ -66,7 +66,14 @@ pub struct Summary {
 /// Runs on the schedule, until shortly before the function's deadline.
 pub async fn on_schedule(app: &App, event: LambdaEvent<EventBridgeEvent>) -> Result<Summary, ApiError> {
     let deadline = i64::try_from(event.context.deadline).ok().filter(|ms| *ms > 0).map(Time::from_unix_ms);
-    run(app, deadline).await
+    let request_id = &event.context.request_id;
+    let ran = run(app, deadline).await;
+    // By this line the run is found from Lambda's id, and the other way round.
+    match &ran {
+        Ok(summary) => tracing::info!(request_id, run_id = %summary.run_id, "request"),
+        Err(error) => tracing::error!(request_id, ?error, "request"),
+    }
+    ran
 }
 
 /// Runs until the queue is empty or the deadline is near.

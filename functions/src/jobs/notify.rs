@@ -27,15 +27,19 @@ use super::recovery;
 /// Delivers every message of a batch; one that fails is reported, and the stream brings it and
 /// what follows it again.
 pub async fn on_stream(app: &App, event: LambdaEvent<Event>) -> DynamoDbEventResponse {
+    let request_id = &event.context.request_id;
     let mut failures = Vec::new();
     for record in &event.payload.records {
         let Some(id) = message_id(record) else { continue };
         if let Err(error) = deliver(app, id).await {
-            tracing::warn!(message_id = %id, ?error, "a message was not delivered");
+            tracing::warn!(request_id, message_id = %id, ?error, "a message was not delivered");
             count(Metric::MessagesFailed, 1, app.clock.now().unix_ms());
             failures.push(record.change.sequence_number.clone());
         }
     }
+    // One line per invocation, by the id that Lambda's own lines carry.
+    let (records, failed) = (event.payload.records.len(), failures.len());
+    tracing::info!(request_id, records, failed, "request");
     let mut response = DynamoDbEventResponse::default();
     response.batch_item_failures = failures.into_iter().map(failure).collect();
     response

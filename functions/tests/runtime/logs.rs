@@ -123,13 +123,11 @@ fn assert_one_line_per_request(function: &Stopped) {
     let parsed = output.stdout.lines().map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>();
     let lines = parsed.unwrap_or_else(|error| panic!("`{name}` logs JSON ({error}): {}", output.stdout));
     let routes = ALL.iter().find(|known| known.name == *name).map_or(&[][..], |known| known.routes);
-    if routes.is_empty() {
-        return;
-    }
     let about_requests: Vec<&Value> = lines.iter().filter(|line| line["message"] == "request").collect();
     let ids: Vec<&str> = about_requests.iter().filter_map(|line| line["request_id"].as_str()).collect();
     assert_eq!(ids, *request_ids, "`{name}`: {}", output.stdout);
-    for line in about_requests {
+    // A job has no route; its line is found by the id all the same.
+    for line in about_requests.into_iter().filter(|_| !routes.is_empty()) {
         assert_eq!((&line["method"], &line["route"]), (&json!(routes[0].method), &json!(routes[0].path)), "{line}");
         assert!(line["status"].is_u64() && line["duration_ms"].is_u64(), "{line}");
     }
