@@ -136,6 +136,9 @@ async fn nothing_secret_and_nobody_is_in_the_logs() {
         .json()
         .with_env_filter(EnvFilter::new("warn,shared=trace,functions=trace"))
         .with_writer(move || writer.clone());
+    // With a single subscriber in the process, whichever thread meets a log line first decides
+    // whether anybody wants it, and a thread of another test would say no. With two, all are asked.
+    let _second = tracing_subscriber::registry().set_default();
     let logging = subscriber.finish().set_default();
     let (app, nobody, admin) = TestApp::start().await;
     let mut canaries = live(&app, &nobody, &admin).await;
