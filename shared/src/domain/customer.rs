@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::clock::Time;
 use crate::contact::{EmailAddress, Phone};
+use crate::domain::legacy::Legacy;
 use crate::domain::matching::Review;
 use crate::domain::product::{HeldProduct, ProductId};
 use crate::ids::{Crn, CustomerId, CustomerNumber, ExternalId, UserId};
@@ -164,12 +165,18 @@ pub struct Customer {
     /// Set while the backfill has yet to look at it, or could not decide.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub review: Option<Review>,
+    /// Where it was imported from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub legacy: Option<Legacy>,
     /// When it was made.
     pub created_at: Time,
     /// When it was last changed.
     pub updated_at: Time,
     /// Raised by every write; a write made from an older picture fails.
     pub version: u64,
+    /// The version of which this one is the restored copy; gone with the next write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restored: Option<u64>,
 }
 
 impl Customer {
@@ -193,9 +200,11 @@ impl Customer {
             product_id: None,
             products: Vec::new(),
             review: None,
+            legacy: None,
             created_at: now,
             updated_at: now,
             version: 0,
+            restored: None,
         }
     }
 

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Review {
+    /// It was imported, and waits for a `migrate up`.
+    Staged,
     /// It has yet to look.
     Due,
     /// It found several matches; it looks again when one of them changes.

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use crate::clock::Time;
 use crate::contact::{EmailAddress, Phone};
+use crate::domain::legacy::Legacy;
 use crate::domain::matching::Review;
 use crate::ids::{CustomerId, CustomerNumber, UserId};
 use crate::text::Name;
@@ -70,12 +71,18 @@ pub struct User {
     /// Set while the backfill has yet to look at it, or could not decide.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub review: Option<Review>,
+    /// Where it was imported from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub legacy: Option<Legacy>,
     /// When it was made.
     pub created_at: Time,
     /// When it was last changed.
     pub updated_at: Time,
     /// Raised by every write; a write made from an older picture fails.
     pub version: u64,
+    /// The version of which this one is the restored copy; gone with the next write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restored: Option<u64>,
 }
 
 /// A password that was delivered and must be changed.
@@ -107,9 +114,11 @@ impl User {
             customer_v2_id: None,
             customer_number: None,
             review: None,
+            legacy: None,
             created_at: now,
             updated_at: now,
             version: 0,
+            restored: None,
         }
     }
 

@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use uuid::Uuid;
 
+use super::pointer::From;
 use crate::clock::Time;
 use crate::contact::{EmailAddress, Phone};
+use crate::domain::legacy::Source;
 use crate::domain::product::{FeatureId, ProductId};
 use crate::ids::{Crn, CustomerId, CustomerNumber, ExternalId, UserId};
 
@@ -233,6 +235,28 @@ impl Key {
     #[must_use]
     pub fn purge(id: CustomerId) -> Self {
         Self::head(format!("PURGE#{id}"))
+    }
+
+    /// The partition of the pointers at a legacy row.
+    #[must_use]
+    pub fn pointer_partition(target: Uuid) -> String {
+        format!("POINTER#{target}")
+    }
+
+    /// The pointer of `from` at a legacy row.
+    #[must_use]
+    pub fn pointer(target: Uuid, from: From) -> Self {
+        let sk = match from {
+            From::User(id) => format!("USER#{id}"),
+            From::Customer(id) => format!("CUSTOMER#{id}"),
+        };
+        Self { pk: Self::pointer_partition(target), sk }
+    }
+
+    /// The second id of a legacy row.
+    #[must_use]
+    pub fn legacy_id(source: Source, id: &str) -> Self {
+        Self::head(format!("LEGACY#{}#{id}", source.name()))
     }
 
     /// An API key, by the SHA-256 of its text.

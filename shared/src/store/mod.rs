@@ -18,6 +18,7 @@ pub mod marker;
 pub mod members;
 pub mod parked;
 pub mod phone;
+pub mod pointer;
 pub mod products;
 pub mod purge;
 pub mod rate;

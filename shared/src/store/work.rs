@@ -15,6 +15,7 @@ use crate::ids::{CustomerId, UserId};
 
 const DUE: &str = "WORK";
 const AMBIGUOUS: &str = "WORK#ambiguous";
+const STAGED: &str = "WORK#staged";
 
 /// Something that is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +70,7 @@ pub(super) fn entry(due_at: Time, key: &Key) -> (String, String) {
 pub(super) fn review_entry(review: Option<Review>, created_at: Time, key: &Key) -> Option<(String, String)> {
     let (_, position) = entry(created_at, key);
     match review? {
+        Review::Staged => Some((STAGED.into(), position)),
         Review::Due => Some((DUE.into(), position)),
         Review::Ambiguous => Some((AMBIGUOUS.into(), position)),
     }

@@ -1,0 +1,49 @@
+//! Who pointed at whom in a legacy system.
+//!
+//! An imported row may name a counterpart that does not name it back. Whoever repairs the
+//! counterpart has to know, and a table has no way back from a pointer: so the import writes one
+//! item per pointer under what it points at. An item says what the row said then; whether it still
+//! says so is for the row itself to tell.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::item::Entity;
+use super::key::Key;
+use super::{Store, StoreError};
+use crate::ids::{CustomerId, UserId};
+
+/// The row that points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum From {
+    /// A user, at a customer.
+    User(UserId),
+    /// A customer, at a user.
+    Customer(CustomerId),
+}
+
+/// A pointer, as it was imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pointer {
+    /// The id it points at.
+    pub target: Uuid,
+    /// Whose pointer it is.
+    pub from: From,
+}
+
+impl Entity for Pointer {
+    const KIND: &'static str = "pointer";
+
+    fn key(&self) -> Key {
+        Key::pointer(self.target, self.from)
+    }
+}
+
+impl Store {
+    /// The rows that were imported with a pointer at `target`.
+    pub async fn pointers_at(&self, target: Uuid) -> Result<Vec<From>, StoreError> {
+        let items = self.partition(&Key::pointer_partition(target), None).await?;
+        items.into_iter().map(|item| super::item::from_item::<Pointer>(item).map(|pointer| pointer.from)).collect()
+    }
+}
