@@ -55,7 +55,7 @@ pub async fn handle(
         let mut transaction: Transaction = app.store.transaction();
         transaction.delete_customer(&customer, &lists, now);
         if let Some(user) = &user {
-            transaction.delete_user(user);
+            transaction.delete_user(user, now);
         }
         match transaction.commit(&app.store).await {
             Ok(()) => return Ok(Json(DeleteCustomerResponse { success: true })),

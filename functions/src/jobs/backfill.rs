@@ -9,6 +9,7 @@ use lambda_runtime::LambdaEvent;
 use serde::Serialize;
 use shared::app::App;
 use shared::clock::Time;
+use shared::domain::ledger::{RunKind, Tally};
 use shared::domain::message::{Message, MessageState};
 use shared::http::ApiError;
 use shared::store::Refused;
@@ -18,7 +19,8 @@ use shared::telemetry::{Metric, count};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::repair::{Outcome, Repair, Row};
+use super::plan::Row;
+use super::walk::Walk;
 use crate::billing::replay;
 use crate::stripe_customer;
 
@@ -43,22 +45,9 @@ const MAX_REDRIVES: u32 = 20;
 pub struct Summary {
     /// The run.
     pub run_id: Uuid,
-    /// Rows that got a new counterpart: a customer its login, or a login its customer.
-    pub created: u64,
-    /// Rows that were linked with a counterpart that was there.
-    pub linked: u64,
-    /// Customer numbers given.
-    pub numbered: u64,
-    /// References given.
-    pub crns: u64,
-    /// Rows that had nothing to do with logins, or that somebody else had done.
-    pub skipped: u64,
-    /// Rows with several matches: reported, never guessed.
-    pub ambiguous: u64,
-    /// Rows that failed; the next run tries them again.
-    pub errors: u64,
-    /// Rows of the work list.
-    pub total: u64,
+    /// What became of its rows.
+    #[serde(flatten)]
+    pub tally: Tally,
     /// Rows still in the queue.
     pub remaining: u64,
 }
@@ -81,55 +70,63 @@ pub async fn run(app: &App, deadline: Option<Time>) -> Result<Summary, ApiError>
     let now = app.clock.now();
     let stop_at = deadline.map_or(now.plus_seconds(DEFAULT_SECONDS), |at| at.plus_seconds(-STOP_BEFORE_SECONDS));
     let stripe_until = now.plus_seconds(STRIPE_SECONDS);
-    let mut summary = Summary { run_id: now.new_id(), ..Summary::default() };
-    let (mut overdue, mut start, mut stopped) = (0, None, false);
-    'pages: loop {
+    let run_id = now.new_id();
+    let mut walk = Walk::new(app, run_id, RunKind::Backfill, app.settings.backfill_invites);
+    let (mut overdue, mut start) = (0, None);
+    let stopped = 'pages: loop {
         let page = app.store.due_work(now, start, PAGE).await?;
+        let mut rows = Vec::new();
         for due in page.due {
             if app.clock.now() >= stop_at {
-                stopped = true;
-                break 'pages;
+                break 'pages true;
             }
             match due {
+                Due::Customer(id) => rows.push(Row::Customer(id)),
+                Due::User(id) => rows.push(Row::User(id)),
+                Due::StripeIntent(_) if app.clock.now() >= stripe_until => {}
                 Due::Message(id) => {
                     overdue += 1;
-                    if let Err(error) = redrive(app, id, now).await {
-                        tracing::error!(message_id = %id, ?error, "a message could not be put on its way again");
-                    }
+                    resume(redrive(app, id, now).await, "a message could not be put on its way again", id);
                 }
                 Due::Purge(id) => {
-                    if let Err(error) = app.store.purge(id).await {
-                        tracing::error!(customer_id = %id, ?error, "what a deleted customer left was not purged");
-                    }
+                    resume(app.store.purge(id).await, "what a deleted customer left was not purged", id);
                 }
-                Due::Replay(stripe_customer) => {
-                    if let Err(error) = replay(app, &stripe_customer, now).await {
-                        tracing::error!(stripe_customer, ?error, "parked events could not be applied");
-                    }
+                Due::Replay(customer) => {
+                    resume(replay(app, &customer, now).await, "parked events could not be applied", customer);
                 }
-                Due::StripeIntent(id) if app.clock.now() < stripe_until => {
-                    stripe_customer::pursue(app, id).await;
+                Due::StripeIntent(id) => drop(stripe_customer::pursue(app, id).await),
+                Due::Recheck(key) => {
+                    resume(app.store.reconsider(&key, now).await, "nobody was looked at again", key);
                 }
-                Due::StripeIntent(_) => {}
-                Due::Customer(id) => summary.add(Row::Customer(id).repair(app).await),
-                Due::User(id) => summary.add(Row::User(id).repair(app).await),
             }
+        }
+        if !walk.repair(&rows, Some(stop_at)).await? {
+            break true;
         }
         start = page.next;
         if start.is_none() {
-            break;
+            break false;
         }
-    }
-    summary.remaining = if stopped { app.store.count_due_work(now).await? } else { summary.errors };
+    };
+    walk.finish().await?;
+    let tally = walk.tally;
+    let remaining = if stopped { app.store.count_due_work(now).await? } else { tally.errors };
     count(Metric::MessagesOverdue, overdue, now.unix_ms());
-    count(Metric::BackfillAmbiguous, summary.ambiguous, now.unix_ms());
-    count(Metric::BackfillErrors, summary.errors, now.unix_ms());
+    count(Metric::BackfillAmbiguous, tally.ambiguous, now.unix_ms());
+    count(Metric::BackfillErrors, tally.errors, now.unix_ms());
     tracing::info!(
-        run_id = %summary.run_id, created = summary.created, linked = summary.linked, numbered = summary.numbered,
-        crns = summary.crns, skipped = summary.skipped, ambiguous = summary.ambiguous, errors = summary.errors,
-        total = summary.total, remaining = summary.remaining, overdue, "backfill"
+        %run_id, created = tally.created, linked = tally.linked, numbered = tally.numbered, crns = tally.crns,
+        skipped = tally.skipped, ambiguous = tally.ambiguous, errors = tally.errors, total = tally.total, remaining,
+        overdue, "backfill"
     );
-    Ok(summary)
+    Ok(Summary { run_id, tally, remaining })
+}
+
+/// What failed stays in the queue, and is no reason to stop.
+fn resume<E: std::fmt::Debug>(done: Result<(), E>, what: &'static str, whose: impl std::fmt::Display) {
+    if let Err(error) = done {
+        tracing::error!(%whose, ?error, what);
+    }
 }
 
 /// Puts a message on its way once more: the write itself wakes the stream.
@@ -150,27 +147,5 @@ async fn redrive(app: &App, id: Uuid, now: Time) -> Result<(), ApiError> {
     match transaction.commit(&app.store).await {
         Ok(()) | Err(Refused::Conflict(_)) => Ok(()),
         Err(Refused::Store(error)) => Err(error.into()),
-    }
-}
-
-impl Summary {
-    fn add(&mut self, repair: Result<Repair, ApiError>) {
-        self.total += 1;
-        let repair = match repair {
-            Ok(repair) => repair,
-            Err(error) => {
-                tracing::error!(?error, "a row could not be repaired");
-                self.errors += 1;
-                return;
-            }
-        };
-        self.numbered += u64::from(repair.numbered);
-        self.crns += u64::from(repair.crn);
-        match repair.outcome {
-            Outcome::Created => self.created += 1,
-            Outcome::Linked => self.linked += 1,
-            Outcome::Skipped => self.skipped += 1,
-            Outcome::Ambiguous => self.ambiguous += 1,
-        }
     }
 }

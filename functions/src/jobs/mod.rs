@@ -2,6 +2,10 @@
 
 pub mod backfill;
 mod candidates;
+pub mod migrate;
 pub mod notify;
+mod plan;
 mod recovery;
 mod repair;
+pub mod undo;
+mod walk;

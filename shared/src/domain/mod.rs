@@ -12,6 +12,7 @@ pub mod customer;
 pub mod get_or_create;
 pub mod intake;
 pub mod intent;
+pub mod ledger;
 pub mod legacy;
 pub mod matching;
 pub mod message;

@@ -29,11 +29,15 @@ impl Login {
         match (customer.real_email(placeholder_domain), holder) {
             (Some(_), Some(user)) if user.is_free_for_customer() => Self::Existing(Box::new(user)),
             (Some(email), None) => Self::New(email.clone()),
-            _ => {
-                let local_part = format!("customer-{}", customer.internal_id);
-                Self::New(EmailAddress::placeholder(&local_part, placeholder_domain))
-            }
+            _ => Self::placeholder(customer, placeholder_domain),
         }
+    }
+
+    /// A login of its own for a customer without a free address.
+    #[must_use]
+    pub fn placeholder(customer: &Customer, placeholder_domain: &str) -> Self {
+        let local_part = format!("customer-{}", customer.internal_id);
+        Self::New(EmailAddress::placeholder(&local_part, placeholder_domain))
     }
 
     /// Whether a customer number has to be drawn before the two can be linked.

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use uuid::Uuid;
 
 use super::pointer::From;
+use super::recheck::Shared;
 use crate::clock::Time;
 use crate::contact::{EmailAddress, Phone};
 use crate::domain::legacy::Source;
@@ -29,6 +30,9 @@ pub(super) const PRODUCTS: &str = "PRODUCTS";
 
 /// What the sort key of a parked event begins with.
 pub(super) const PARKED: &str = "EVENT#";
+
+/// What the sort key of an entry of a run begins with.
+pub(super) const CHANGE: &str = "CHANGE#";
 
 /// What the sort key of a balance begins with.
 pub(super) const BALANCE: &str = "BALANCE#";
@@ -235,6 +239,33 @@ impl Key {
     #[must_use]
     pub fn purge(id: CustomerId) -> Self {
         Self::head(format!("PURGE#{id}"))
+    }
+
+    /// A run of the backfill or of a migration.
+    #[must_use]
+    pub fn run(id: Uuid) -> Self {
+        Self::head(format!("RUN#{id}"))
+    }
+
+    /// One transaction of a run.
+    #[must_use]
+    pub fn change(run: Uuid, entry: Uuid) -> Self {
+        Self { pk: Self::run(run).pk, sk: format!("{CHANGE}{entry}") }
+    }
+
+    /// What was issued to a record by a run that was undone.
+    #[must_use]
+    pub fn reservation(owner: Uuid) -> Self {
+        Self::head(format!("RESERVED#{owner}"))
+    }
+
+    /// That whoever waits and shares something is to be looked at again.
+    #[must_use]
+    pub fn recheck(shared: &Shared) -> Self {
+        Self::head(match shared {
+            Shared::Phone(phone) => format!("RECHECK#PHONE#{}", phone.as_str()),
+            Shared::Email(email) => format!("RECHECK#EMAIL#{}", email.as_str()),
+        })
     }
 
     /// The partition of the pointers at a legacy row.

@@ -48,6 +48,12 @@ impl Entity for Purge {
 }
 
 impl Store {
+    /// Whether anything lies under the key of the customer `id` beside the customer itself.
+    pub async fn has_history(&self, id: CustomerId) -> Result<bool, StoreError> {
+        let items = self.partition(&Key::customer(id).pk, None).await?;
+        Ok(items.iter().filter_map(Key::of).any(|key| key.sk != HEAD))
+    }
+
     /// Removes what the deleted customer `id` left, and then the purge itself. It can be broken off
     /// and repeated.
     pub async fn purge(&self, id: CustomerId) -> Result<(), StoreError> {

@@ -12,7 +12,7 @@ use super::members::{EmailMembers, MemberLists};
 use super::purge::Purge;
 use super::transaction::{Conflict, Transaction};
 use super::{Store, StoreError};
-use super::{list, work};
+use super::{list, recheck, work};
 use crate::clock::Time;
 use crate::contact::{EmailAddress, Phone};
 use crate::domain::customer::Customer;
@@ -99,51 +99,75 @@ impl Transaction {
     /// Writes a customer, its guards and its memberships. `lists` holds the member lists of its
     /// old and new e-mail address as they were read, if the address changes.
     pub fn save_customer(&mut self, before: Option<&Customer>, after: &Customer, lists: &MemberLists) -> &mut Self {
-        let id = after.internal_id;
-        let read = before.map_or(0, |customer| customer.version);
-        let stored = Customer { version: read + 1, ..after.clone() };
-        self.replace(&stored, read, Conflict::Changed);
+        if let Some(before) = before {
+            self.recheck(&recheck::of_customer(before), &recheck::of_customer(after), after.updated_at);
+        }
+        let version = before.map_or(0, |customer| customer.version) + 1;
+        self.put_customer(before, &Customer { version, restored: None, ..after.clone() }, lists)
+    }
+
+    /// Writes `image`, which the customer was before, over what it is `now`.
+    pub fn restore_customer(&mut self, now: &Customer, image: &Customer, lists: &MemberLists) -> &mut Self {
+        let restored = Some(image.restored.unwrap_or(image.version));
+        self.put_customer(Some(now), &Customer { version: now.version + 1, restored, ..image.clone() }, lists)
+    }
+
+    fn put_customer(&mut self, before: Option<&Customer>, stored: &Customer, lists: &MemberLists) -> &mut Self {
+        let id = stored.internal_id;
+        self.replace(stored, before.map_or(0, |customer| customer.version), Conflict::Changed);
         self.move_guard(
             before.and_then(|c| c.id.as_ref()).map(Key::external_id),
-            after.id.as_ref().map(Key::external_id),
+            stored.id.as_ref().map(Key::external_id),
             id.0,
             Conflict::ExternalIdTaken,
         );
         self.move_guard(
             before.and_then(|c| c.stripe_id.as_deref()).map(Key::stripe_customer),
-            after.stripe_id.as_deref().map(Key::stripe_customer),
+            stored.stripe_id.as_deref().map(Key::stripe_customer),
             id.0,
             Conflict::StripeCustomerTaken,
         );
-        if let Some(stripe_id) = after.stripe_id.as_deref()
+        if let Some(stripe_id) = stored.stripe_id.as_deref()
             && before.and_then(|c| c.stripe_id.as_deref()) != Some(stripe_id)
         {
-            self.queue_replay(stripe_id, after.updated_at);
+            self.queue_replay(stripe_id, stored.updated_at);
         }
         let issued = before.and_then(|c| c.customer_reference.as_ref());
-        self.add_guard(issued, after.customer_reference.as_ref(), Key::crn, id.0, Conflict::CrnTaken);
-        let phones = (before.and_then(|c| c.contact.phone.as_ref()), after.contact.phone.as_ref());
+        self.add_guard(issued, stored.customer_reference.as_ref(), Key::crn, id.0, Conflict::CrnTaken);
+        let phones = (before.and_then(|c| c.contact.phone.as_ref()), stored.contact.phone.as_ref());
         self.move_phone(phones, |phone| Key::customer_phone(phone, id), id.0);
-        let emails = (before.and_then(|c| c.contact.email.as_ref()), after.contact.email.as_ref());
+        let emails = (before.and_then(|c| c.contact.email.as_ref()), stored.contact.email.as_ref());
         lists.move_member(self, id, emails.0, emails.1);
         self
     }
 
     /// Writes a user, its guards and its membership.
     pub fn save_user(&mut self, before: Option<&User>, after: &User) -> &mut Self {
-        let id = after.user_id;
-        let read = before.map_or(0, |user| user.version);
-        let stored = User { version: read + 1, ..after.clone() };
-        self.replace(&stored, read, Conflict::Changed);
+        if let Some(before) = before {
+            self.recheck(&recheck::of_user(before), &recheck::of_user(after), after.updated_at);
+        }
+        let version = before.map_or(0, |user| user.version) + 1;
+        self.put_user(before, &User { version, restored: None, ..after.clone() })
+    }
+
+    /// Writes `image`, which the user was before, over what it is `now`.
+    pub fn restore_user(&mut self, now: &User, image: &User) -> &mut Self {
+        let restored = Some(image.restored.unwrap_or(image.version));
+        self.put_user(Some(now), &User { version: now.version + 1, restored, ..image.clone() })
+    }
+
+    fn put_user(&mut self, before: Option<&User>, stored: &User) -> &mut Self {
+        let id = stored.user_id;
+        self.replace(stored, before.map_or(0, |user| user.version), Conflict::Changed);
         self.move_guard(
             before.map(|user| Key::login(&user.email)),
-            Some(Key::login(&after.email)),
+            Some(Key::login(&stored.email)),
             id.0,
             Conflict::LoginTaken,
         );
         let issued = before.and_then(|user| user.customer_number.as_ref());
-        self.add_guard(issued, after.customer_number.as_ref(), Key::number, id.0, Conflict::NumberTaken);
-        let phones = (before.and_then(|user| user.phone.as_ref()), after.phone.as_ref());
+        self.add_guard(issued, stored.customer_number.as_ref(), Key::number, id.0, Conflict::NumberTaken);
+        let phones = (before.and_then(|user| user.phone.as_ref()), stored.phone.as_ref());
         self.move_phone(phones, |phone| Key::user_phone(phone, id), id.0)
     }
 
@@ -161,6 +185,12 @@ impl Transaction {
     /// Its reference stays issued, and what lies under its key is left to a purge. `lists` holds the
     /// member list of its e-mail address as it was read.
     pub fn delete_customer(&mut self, customer: &Customer, lists: &MemberLists, now: Time) -> &mut Self {
+        self.recheck(&recheck::of_customer(customer), &[], now);
+        self.remove_customer(customer, lists, now)
+    }
+
+    /// The same, without looking at others again: for a customer whom a run made.
+    pub(super) fn remove_customer(&mut self, customer: &Customer, lists: &MemberLists, now: Time) -> &mut Self {
         let id = customer.internal_id;
         self.delete_version(&customer.key(), customer.version, Conflict::Changed);
         self.move_guard(customer.id.as_ref().map(Key::external_id), None, id.0, Conflict::Changed);
@@ -172,7 +202,13 @@ impl Transaction {
     }
 
     /// Deletes a user with its login and its membership. Its number stays issued.
-    pub fn delete_user(&mut self, user: &User) -> &mut Self {
+    pub fn delete_user(&mut self, user: &User, now: Time) -> &mut Self {
+        self.recheck(&recheck::of_user(user), &[], now);
+        self.remove_user(user)
+    }
+
+    /// The same, without looking at others again: for a user whom a run made.
+    pub(super) fn remove_user(&mut self, user: &User) -> &mut Self {
         let id = user.user_id;
         self.delete_version(&user.key(), user.version, Conflict::Changed);
         self.move_guard(Some(Key::login(&user.email)), None, id.0, Conflict::Changed);
@@ -198,10 +234,11 @@ impl Transaction {
         }
     }
 
-    /// Numbers and references are given once and never taken back.
+    /// Numbers and references are given once and never taken back. Whoever lost one to an undo may
+    /// have it again.
     fn add_guard<T>(&mut self, had: Option<&T>, has: Option<&T>, key: fn(&T) -> Key, owner: Uuid, conflict: Conflict) {
         if let (None, Some(issued)) = (had, has) {
-            self.create(&Guard::new(key(issued), owner), conflict);
+            self.issue(&Guard::new(key(issued), owner), conflict);
         }
     }
 

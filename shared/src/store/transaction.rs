@@ -15,6 +15,8 @@ use uuid::Uuid;
 
 use super::item::{Entity, to_item, written_by};
 use super::key::Key;
+use super::recheck::Shared;
+use super::records::Guard;
 use super::retry::Backoff;
 use super::{Store, StoreError};
 
@@ -68,12 +70,13 @@ pub struct Transaction {
     table: String,
     op_id: Uuid,
     writes: Vec<(TransactWriteItem, Conflict)>,
+    rechecked: Vec<Shared>,
     failed: Option<StoreError>,
 }
 
 impl Transaction {
     pub(super) fn new(table: &str) -> Self {
-        Self { table: table.to_owned(), op_id: Uuid::new_v4(), writes: Vec::new(), failed: None }
+        Self { table: table.to_owned(), op_id: Uuid::new_v4(), writes: Vec::new(), rechecked: Vec::new(), failed: None }
     }
 
     /// Writes `entity`, which must not exist.
@@ -101,6 +104,28 @@ impl Transaction {
         self.put(entity, None, None, conflict)
     }
 
+    /// Writes the guard of something that is issued once: nobody has it, or `owner` was given it
+    /// before.
+    pub(super) fn issue(&mut self, guard: &Guard, conflict: Conflict) -> &mut Self {
+        let owner = AttributeValue::S(guard.owner.to_string());
+        self.put(guard, Some("attribute_not_exists(pk) OR #owner = :value"), Some(owner), conflict)
+    }
+
+    /// Whether `shared` is not rechecked by this transaction yet: it may write an item only once.
+    pub(super) fn first_recheck(&mut self, shared: &Shared) -> bool {
+        let first = !self.rechecked.contains(shared);
+        if first {
+            self.rechecked.push(shared.clone());
+        }
+        first
+    }
+
+    /// Refuses to commit, because of `error`.
+    pub(super) fn fail(&mut self, error: StoreError) -> &mut Self {
+        self.failed = Some(error);
+        self
+    }
+
     fn put<E: Entity>(
         &mut self,
         entity: &E,
@@ -110,15 +135,16 @@ impl Transaction {
     ) -> &mut Self {
         let item = match to_item(entity, self.op_id) {
             Ok(item) => item,
-            Err(error) => {
-                self.failed = Some(error);
-                return self;
-            }
+            Err(error) => return self.fail(error),
         };
+        let names =
+            condition.filter(|text| text.contains("#owner")).map(|_| [("#owner".into(), "owner".into())].into());
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(item))
             .set_condition_expression(condition.map(Into::into))
+            // A reserved word.
+            .set_expression_attribute_names(names)
             .set_expression_attribute_values(value.map(|value| [(":value".into(), value)].into()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         self.push(put.build().map(|put| TransactWriteItem::builder().put(put).build()), conflict)

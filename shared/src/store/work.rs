@@ -3,6 +3,7 @@
 //! It is a sparse index, read eventually consistently: whoever takes an entry up reads the item
 //! itself and finds out whether there is still anything to do.
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use uuid::Uuid;
 
@@ -32,11 +33,16 @@ pub enum Due {
     Replay(String),
     /// A Stripe customer that is to be made.
     StripeIntent(CustomerId),
+    /// Something that people share who are to be looked at again.
+    Recheck(Key),
 }
 
 impl Due {
     fn of(item: &Item) -> Option<Self> {
         let (kind, id) = item.get("pk")?.as_s().ok()?.split_once('#')?;
+        if kind == "RECHECK" {
+            return Key::of(item).map(Self::Recheck);
+        }
         if kind == "REPLAY" {
             return Some(Self::Replay(id.to_owned()));
         }
@@ -85,21 +91,34 @@ impl Store {
         Ok(Page { due, next: answer.last_evaluated_key })
     }
 
-    /// How much is due at `now`.
-    pub async fn count_due_work(&self, now: Time) -> Result<u64, StoreError> {
-        let (mut total, mut start) = (0, None);
-        loop {
-            let request = self.work_query(now).select(Select::Count).set_exclusive_start_key(start);
-            let answer = request.send().await.map_err(StoreError::of)?;
-            total += u64::try_from(answer.count()).unwrap_or(0);
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(total);
-            }
-        }
+    /// A page of the imported rows that no migration has covered yet, in order of creation.
+    pub async fn staged_rows(&self, start: Option<Item>, limit: i32) -> Result<Page, StoreError> {
+        let request = self.staged_query().limit(limit).set_exclusive_start_key(start);
+        let answer = request.send().await.map_err(StoreError::of)?;
+        let due = answer.items().iter().filter_map(Due::of).collect();
+        Ok(Page { due, next: answer.last_evaluated_key })
     }
 
-    fn work_query(&self, now: Time) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
+    /// How many imported rows no migration has covered yet.
+    pub async fn count_staged_rows(&self) -> Result<u64, StoreError> {
+        count(|| self.staged_query()).await
+    }
+
+    /// How much is due at `now`.
+    pub async fn count_due_work(&self, now: Time) -> Result<u64, StoreError> {
+        count(|| self.work_query(now)).await
+    }
+
+    fn staged_query(&self) -> QueryFluentBuilder {
+        self.client()
+            .query()
+            .table_name(self.table())
+            .index_name("gsi2")
+            .key_condition_expression("gsi2pk = :staged")
+            .expression_attribute_values(":staged", AttributeValue::S(STAGED.into()))
+    }
+
+    fn work_query(&self, now: Time) -> QueryFluentBuilder {
         self.client()
             .query()
             .table_name(self.table())
@@ -108,5 +127,18 @@ impl Store {
             .expression_attribute_values(":due", AttributeValue::S(DUE.into()))
             // `~` sorts after everything that follows the time in an entry.
             .expression_attribute_values(":now", AttributeValue::S(format!("{now}~")))
+    }
+}
+
+async fn count(query: impl Fn() -> QueryFluentBuilder) -> Result<u64, StoreError> {
+    let (mut total, mut start) = (0, None);
+    loop {
+        let request = query().select(Select::Count).set_exclusive_start_key(start);
+        let answer = request.send().await.map_err(StoreError::of)?;
+        total += u64::try_from(answer.count()).unwrap_or(0);
+        start = answer.last_evaluated_key;
+        if start.is_none() {
+            return Ok(total);
+        }
     }
 }

@@ -44,14 +44,14 @@ pub(crate) async fn run(context: &Context, _opts: Opts) -> Result<ExitCode, Admi
 fn print(summary: &Summary) -> Result<(), AdminError> {
     result(format_args!("run_id     {}", summary.run_id))?;
     for (name, rows) in [
-        ("created", summary.created),
-        ("linked", summary.linked),
-        ("numbered", summary.numbered),
-        ("crns", summary.crns),
-        ("skipped", summary.skipped),
-        ("ambiguous", summary.ambiguous),
-        ("errors", summary.errors),
-        ("total", summary.total),
+        ("created", summary.tally.created),
+        ("linked", summary.tally.linked),
+        ("numbered", summary.tally.numbered),
+        ("crns", summary.tally.crns),
+        ("skipped", summary.tally.skipped),
+        ("ambiguous", summary.tally.ambiguous),
+        ("errors", summary.tally.errors),
+        ("total", summary.tally.total),
         ("remaining", summary.remaining),
     ] {
         result(format_args!("{name:<9}  {rows:>9}"))?;
@@ -60,10 +60,10 @@ fn print(summary: &Summary) -> Result<(), AdminError> {
 }
 
 fn verdict(summary: &Summary) -> ExitCode {
-    if summary.ambiguous > 0 {
+    if summary.tally.ambiguous > 0 {
         note(format_args!("Ambiguous rows match several others and are left to a person."));
     }
-    if summary.errors > 0 {
+    if summary.tally.errors > 0 {
         note(format_args!("Rows that failed stay in the queue; the next run tries them again."));
         return ExitCode::from(ROWS_REFUSED);
     }

@@ -1,0 +1,303 @@
+//! What a run of the backfill or of a migration wrote, kept so that it can be undone.
+//!
+//! Every transaction of a run adds an [`Entry`] with the records as they were before. Undoing an
+//! entry restores them, unless somebody wrote to one since: then both stay as they are, because
+//! half a link is worse than either state. What was issued stays issued; a [`Reservation`] keeps it
+//! for the record, so that doing it all again gives the same.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::clock::Time;
+use crate::domain::customer::Customer;
+use crate::domain::user::User;
+use crate::ids::{Crn, CustomerId, CustomerNumber, UserId};
+
+/// How long a run can be undone, in seconds: 90 days. Before-images are personal data.
+pub const KEEP_SECONDS: i64 = 90 * 86_400;
+
+/// Who ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunKind {
+    /// `migrate up`, over imported rows.
+    Migration,
+    /// The schedule, over rows under review.
+    Backfill,
+}
+
+/// How far a run got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// It works, or was broken off.
+    Running,
+    /// It came to its end.
+    Finished,
+    /// It is being undone, or that was broken off.
+    Undoing,
+    /// It was undone, but for what was spared.
+    Undone,
+}
+
+/// What became of the rows of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Tally {
+    /// Rows that got a new counterpart.
+    pub created: u64,
+    /// Rows that were linked with a counterpart that was there.
+    pub linked: u64,
+    /// Customer numbers given.
+    pub numbered: u64,
+    /// References given.
+    pub crns: u64,
+    /// Rows that had nothing to do with logins, or that somebody else had done.
+    pub skipped: u64,
+    /// Rows with several matches.
+    pub ambiguous: u64,
+    /// Rows that failed.
+    pub errors: u64,
+    /// Rows in all.
+    pub total: u64,
+}
+
+impl Tally {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            created: self.created + other.created,
+            linked: self.linked + other.linked,
+            numbered: self.numbered + other.numbered,
+            crns: self.crns + other.crns,
+            skipped: self.skipped + other.skipped,
+            ambiguous: self.ambiguous + other.ambiguous,
+            errors: self.errors + other.errors,
+            total: self.total + other.total,
+        }
+    }
+}
+
+/// A run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its id.
+    pub run_id: Uuid,
+    /// Who ran.
+    pub run_kind: RunKind,
+    /// How far it got.
+    pub state: RunState,
+    /// What it did.
+    #[serde(flatten)]
+    pub tally: Tally,
+    /// Since when.
+    pub started_at: Time,
+    /// Raised by every write.
+    pub version: u64,
+    /// When it may be forgotten, in Unix seconds.
+    pub expires_at: i64,
+}
+
+impl Run {
+    /// A run that begins at `now`.
+    #[must_use]
+    pub fn new(run_id: Uuid, run_kind: RunKind, now: Time) -> Self {
+        Self {
+            run_id,
+            run_kind,
+            state: RunState::Running,
+            tally: Tally::default(),
+            started_at: now,
+            version: 0,
+            expires_at: now.unix_seconds() + KEEP_SECONDS,
+        }
+    }
+}
+
+/// A record as it was before a run wrote it, and the version it has since.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change<I, R> {
+    /// Whose record.
+    pub id: I,
+    /// As it was; absent if the run made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<R>,
+    /// The version that the run wrote.
+    pub version: u64,
+}
+
+/// What became of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntryState {
+    /// It stands.
+    Written,
+    /// It was undone.
+    Undone,
+}
+
+/// One transaction of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The run.
+    pub run_id: Uuid,
+    /// Its own id; later ones sort later.
+    pub entry_id: Uuid,
+    /// The customer it wrote.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer: Option<Change<CustomerId, Customer>>,
+    /// The user it wrote.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<Change<UserId, User>>,
+    /// The reference it gave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crn: Option<Crn>,
+    /// The number it gave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<CustomerNumber>,
+    /// The invitation it made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<Uuid>,
+    /// What became of it.
+    pub state: EntryState,
+    /// Raised by every write.
+    pub version: u64,
+    /// When it may be forgotten, in Unix seconds.
+    pub expires_at: i64,
+}
+
+/// Why an entry is not undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spared {
+    /// Somebody changed the customer since.
+    CustomerChanged,
+    /// Somebody changed the user since.
+    UserChanged,
+    /// The customer is gone.
+    CustomerGone,
+    /// The user is gone.
+    UserGone,
+    /// The customer, whom the run made, has used or bought something since.
+    CustomerUsed,
+}
+
+impl Spared {
+    /// For the operator.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::CustomerChanged => "the customer was changed since",
+            Self::UserChanged => "the user was changed since",
+            Self::CustomerGone => "the customer was deleted since",
+            Self::UserGone => "the user was deleted since",
+            Self::CustomerUsed => "the customer, made by the run, has a history since",
+        }
+    }
+}
+
+impl Entry {
+    /// Whether the records are as the run left them, and so can be restored.
+    pub fn untouched(&self, customer: Option<&Customer>, user: Option<&User>) -> Result<(), Spared> {
+        if let Some(change) = &self.customer {
+            let now = customer.ok_or(Spared::CustomerGone)?;
+            if !stands_at(change.version, now.version, now.restored) {
+                return Err(Spared::CustomerChanged);
+            }
+        }
+        if let Some(change) = &self.user {
+            let now = user.ok_or(Spared::UserGone)?;
+            if !stands_at(change.version, now.version, now.restored) {
+                return Err(Spared::UserChanged);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the records that stay are to have again when the same is done once more.
+    #[must_use]
+    pub fn reservations(&self) -> Vec<Reservation> {
+        let stays = |owner: Uuid, crn: Option<Crn>, number: Option<CustomerNumber>, counterpart: Option<Uuid>| {
+            let given = crn.is_some() || number.is_some() || counterpart.is_some();
+            given.then_some(Reservation { owner, crn, number, counterpart })
+        };
+        let made_customer = self.customer.as_ref().filter(|change| change.before.is_none()).map(|change| change.id.0);
+        let made_user = self.user.as_ref().filter(|change| change.before.is_none()).map(|change| change.id.0);
+        let (crn, number) = (self.crn.clone(), self.number.clone());
+        let customer = self.customer.as_ref().filter(|change| change.before.is_some()).and_then(|change| {
+            // A number belongs to the user; that one goes, so the customer keeps it for the next.
+            let number = number.clone().filter(|_| made_user.is_some());
+            stays(change.id.0, crn.clone(), number, made_user)
+        });
+        let user = self.user.as_ref().filter(|change| change.before.is_some()).and_then(|change| {
+            let crn = crn.clone().filter(|_| made_customer.is_some());
+            stays(change.id.0, crn, number.clone(), made_customer)
+        });
+        customer.into_iter().chain(user).collect()
+    }
+}
+
+/// Whether a record still is as version `written` left it: it has that version, or is the restored
+/// copy of it.
+fn stands_at(written: u64, version: u64, restored: Option<u64>) -> bool {
+    version == written || restored == Some(written)
+}
+
+/// What was issued to a record by a run that was undone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    /// The record.
+    pub owner: Uuid,
+    /// Its reference, or that of the customer made for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crn: Option<Crn>,
+    /// Its number, or that of the user made for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<CustomerNumber>,
+    /// The counterpart that was made for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counterpart: Option<Uuid>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::customer::{Origin, Status};
+
+    fn customer(version: u64, restored: Option<u64>) -> Customer {
+        let now = Time::from_unix_seconds(1_795_176_000);
+        Customer { version, restored, ..Customer::new(CustomerId(Uuid::nil()), Status::Active, Origin::Import, now) }
+    }
+
+    fn entry(before: Option<Customer>) -> Entry {
+        Entry {
+            run_id: Uuid::nil(),
+            entry_id: Uuid::nil(),
+            customer: Some(Change { id: CustomerId(Uuid::nil()), before, version: 2 }),
+            user: Some(Change { id: UserId(Uuid::max()), before: None, version: 1 }),
+            crn: Some(Crn::issue("PLE-CVP", 2026, 1)),
+            number: Some(CustomerNumber::issue("PL", 7)),
+            message_id: None,
+            state: EntryState::Written,
+            version: 1,
+            expires_at: 0,
+        }
+    }
+
+    #[test]
+    fn what_nobody_wrote_to_since_can_be_restored() {
+        let entry = Entry { user: None, ..entry(Some(customer(1, None))) };
+        assert_eq!(entry.untouched(Some(&customer(2, None)), None), Ok(()));
+        assert_eq!(entry.untouched(Some(&customer(5, Some(2))), None), Ok(()), "a later run was undone");
+        assert_eq!(entry.untouched(Some(&customer(3, None)), None), Err(Spared::CustomerChanged));
+        assert_eq!(entry.untouched(None, None), Err(Spared::CustomerGone));
+    }
+
+    #[test]
+    fn what_was_issued_is_reserved_for_the_record_that_stays() {
+        let reserved = entry(Some(customer(1, None))).reservations();
+        let [only] = reserved.as_slice() else { panic!("{reserved:?}") };
+        assert_eq!((only.owner, only.counterpart), (Uuid::nil(), Some(Uuid::max())));
+        assert!(only.crn.is_some() && only.number.is_some());
+    }
+}
