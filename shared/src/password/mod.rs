@@ -2,7 +2,11 @@
 //!
 //! A hash runs on the blocking pool behind a semaphore, so that a flood of logins takes a bounded
 //! amount of memory and leaves the other requests their threads.
+//!
+//! Every hash is made by `argon2` and verified by `argon2-rust`, which is bit for bit the same in half the
+//! time. A hash that the two do not agree on is never stored (docs/decisions/0018-argon2.md).
 
+mod fast;
 mod imported;
 
 use std::sync::Arc;
@@ -10,9 +14,11 @@ use std::sync::Arc;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
+use subtle::ConstantTimeEq;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
+use self::fast::{Fast, TAG_BYTES};
 use crate::secret::Secret;
 
 /// The most bytes of a password; more is refused before any work is done.
@@ -36,7 +42,8 @@ const MAX_LANES: u32 = 8;
 const DUMMY_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$T/WRolIFhcBNRH9LTOxG0Q$jFbrgVIH9ZQYVmqg0ztwKZ5GN3fc0ExFJ+pJTrYzWqE";
 
-/// The hash could not be computed: out of memory, or the runtime is shutting down.
+/// The hash could not be computed: out of memory, the runtime is shutting down, or the two crates
+/// that compute it disagree.
 #[derive(Debug, Error)]
 #[error("the password could not be hashed: {0}")]
 pub struct HashError(String);
@@ -45,23 +52,20 @@ pub struct HashError(String);
 #[derive(Clone, Debug)]
 pub struct Passwords {
     permits: Arc<Semaphore>,
+    fast: Fast,
 }
 
 impl Passwords {
     /// At most `concurrent` hashes at once, each of which takes 19 MiB.
     #[must_use]
     pub fn new(concurrent: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(concurrent.max(1))) }
+        Self { permits: Arc::new(Semaphore::new(concurrent.max(1))), fast: Fast::default() }
     }
 
-    /// The PHC string of `password` under a fresh salt.
+    /// The PHC string of `password` under a fresh salt, and so another one each time.
     pub async fn hash(&self, password: &Secret) -> Result<String, HashError> {
-        let password = password.clone();
-        self.on_blocking_pool(move || {
-            let hash = argon2id().hash_password(password.expose().as_bytes());
-            hash.map(|hash| hash.to_string()).map_err(|error| HashError(error.to_string()))
-        })
-        .await?
+        let (password, fast) = (password.clone(), self.fast.clone());
+        self.on_blocking_pool(move || make(&fast, password.expose())).await?
     }
 
     /// Whether `password` has the hash `stored`. Without one, the same work is done and the answer
@@ -69,8 +73,8 @@ impl Passwords {
     pub async fn verify(&self, password: &Secret, stored: Option<&str>) -> Result<bool, HashError> {
         let known = stored.is_some();
         let phc = stored.unwrap_or(DUMMY_HASH).to_owned();
-        let password = password.clone();
-        let matches = self.on_blocking_pool(move || matches(password.expose(), &phc)).await?;
+        let (password, fast) = (password.clone(), self.fast.clone());
+        let matches = self.on_blocking_pool(move || matches(&fast, password.expose(), &phc)).await??;
         Ok(known && matches)
     }
 
@@ -95,12 +99,29 @@ pub fn is_foreign(stored: &str) -> bool {
     !stored.starts_with(OWN_PREFIX)
 }
 
-fn matches(password: &str, stored: &str) -> bool {
+/// Made by the reference, and verified as a login will verify it.
+fn make(fast: &Fast, password: &str) -> Result<String, HashError> {
+    let hash = argon2id().hash_password(password.as_bytes()).map_err(|error| HashError(error.to_string()))?;
+    let hash = hash.to_string();
+    if matches(fast, password, &hash)? { Ok(hash) } else { Err(HashError("argon2 and argon2-rust disagree".into())) }
+}
+
+fn matches(fast: &Fast, password: &str, stored: &str) -> Result<bool, HashError> {
     if !stored.starts_with("$argon2") {
-        return imported::matches(password.as_bytes(), stored).unwrap_or(false);
+        return Ok(imported::matches(password.as_bytes(), stored).unwrap_or(false));
     }
-    let hash = PasswordHash::new(stored).ok().filter(is_bearable);
-    hash.is_some_and(|hash| argon2id().verify_password(password.as_bytes(), &hash).is_ok())
+    let Some(hash) = PasswordHash::new(stored).ok().filter(is_bearable) else { return Ok(false) };
+    if let Some((salt, tag)) = own(stored, &hash).filter(|_| Fast::is_sound()) {
+        let computed = fast.tag(password.as_bytes(), salt).map_err(|error| HashError(error.to_string()))?;
+        return Ok(computed.ct_eq(tag).into());
+    }
+    Ok(argon2id().verify_password(password.as_bytes(), &hash).is_ok())
+}
+
+/// Salt and tag of a hash with our own costs and length.
+fn own<'a>(stored: &str, hash: &'a PasswordHash) -> Option<(&'a [u8], &'a [u8])> {
+    let (salt, tag) = (hash.salt.as_ref()?, hash.hash.as_ref()?.as_bytes());
+    (!is_foreign(stored) && tag.len() == TAG_BYTES).then_some((salt.as_ref(), tag))
 }
 
 /// An imported argon2 hash may ask for more than ours, and not for more than a request can give.
@@ -133,6 +154,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn every_hash_that_is_stored_verifies_under_the_reference() {
+        let passwords = Passwords::new(1);
+        for password in ["", "correct horse battery", "पासवर्ड", &"x".repeat(MAX_PASSWORD_BYTES)] {
+            let hash = passwords.hash(&Secret::new(password)).await.unwrap();
+            let parsed = PasswordHash::new(&hash).unwrap();
+            argon2id().verify_password(password.as_bytes(), &parsed).unwrap();
+            assert!(own(&hash, &parsed).is_some(), "{hash} is verified the fast way");
+        }
+    }
+
+    /// Made by the reference implementation in C, with our costs and with others.
+    #[test]
+    fn a_hash_of_any_origin_verifies_the_right_password_only() {
+        let (ours, other) = (
+            "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$K13EBUiG7JV+9ZxztmHFTdb7J0WQsnj2V8bZaqyPptE",
+            "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+        );
+        for (stored, fast) in [(ours, true), (other, false)] {
+            assert_eq!(own(stored, &PasswordHash::new(stored).unwrap()).is_some(), fast);
+            assert!(matches(&Fast::default(), "password", stored).unwrap());
+            assert!(!matches(&Fast::default(), "Password", stored).unwrap());
+        }
+        // Cut short, it is another hash.
+        assert!(!matches(&Fast::default(), "password", &ours[..ours.len() - 16]).unwrap());
+    }
+
+    #[tokio::test]
     async fn a_flood_runs_no_more_hashes_at_once_than_there_is_memory_for() {
         let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let passwords = Passwords::new(3);
@@ -142,7 +190,7 @@ mod tests {
             flood.spawn(async move {
                 let work = move || {
                     most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                    let right = matches("x", DUMMY_HASH);
+                    let right = matches(&Fast::default(), "x", DUMMY_HASH).unwrap();
                     running.fetch_sub(1, Ordering::SeqCst);
                     right
                 };
@@ -159,5 +207,6 @@ mod tests {
         let real = argon2id().hash_password(b"x").unwrap();
         assert_eq!((dummy.algorithm, dummy.version, &dummy.params), (real.algorithm, real.version, &real.params));
         assert_eq!(dummy.hash.map(|h| h.len()), real.hash.map(|h| h.len()));
+        assert!(own(DUMMY_HASH, &dummy).is_some() && own(&real.to_string(), &real).is_some(), "by the same crate");
     }
 }
