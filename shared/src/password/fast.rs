@@ -47,6 +47,11 @@ impl Fast {
         computed.map(|()| tag)
     }
 
+    /// Lets go of the memory that is kept for the next password.
+    pub(super) fn give_memory_back(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn take(&self) -> Hasher {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         idle.unwrap_or_else(|| with(OWN).hasher())
