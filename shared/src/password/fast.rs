@@ -24,8 +24,8 @@ static SOUND: LazyLock<bool> = LazyLock::new(|| {
     sound
 });
 
-/// Computes with memory that is kept for the next password: the page faults of a fresh 19 MiB cost
-/// about a tenth of a hash. It is wiped after each.
+/// Computes with memory that is kept for the next password, which saves the page faults of a fresh
+/// 19 MiB. It is wiped after each.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fast {
     /// As many as ever ran at once, which the semaphore of `super` bounds.
