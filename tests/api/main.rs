@@ -4,10 +4,10 @@
 mod accounts;
 mod authorization;
 mod backfill;
-mod budgets;
 mod change_password;
 mod check;
 mod checkout_sessions;
+mod cost_card;
 mod create_customer;
 mod defaults;
 mod delete_customer;
