@@ -17,6 +17,7 @@ mod http;
 mod intake;
 mod issue_credentials;
 mod list_customers;
+mod load;
 mod lockout;
 mod login;
 mod logout;

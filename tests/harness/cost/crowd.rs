@@ -7,7 +7,7 @@
 //! there; a million of them would show nothing but how fast the embedded `DynamoDB` loads.
 
 use dynoxide::actions::scan::ScanRequest;
-use dynoxide::{Database, ImportOptions, Item};
+use dynoxide::{AttributeValue, Database, ImportOptions, Item};
 use serde_json::json;
 use shared::store::key::Key;
 
@@ -44,41 +44,56 @@ pub async fn settle(app: &TestApp, database: &Database, admin: &Actor, customers
     }
 }
 
-/// The items of the original as text, and what in them is its own.
+/// The items of the original, and what in them is its own.
 struct Template {
-    text: String,
-    customer_id: String,
-    user_id: String,
-    reference: String,
-    number: String,
+    items: Vec<Item>,
+    /// The attributes that name the original, by item.
+    own: Vec<(usize, String)>,
+    /// What names it: ids, reference, number.
+    names: [String; 4],
 }
 
 impl Template {
     fn read(database: &Database, original: &Answer) -> Self {
-        let own = |field: &str| original.str(field).to_owned();
-        let (customer_id, user_id) = (own("internal_id"), own("user_id"));
+        let names = ["internal_id", "user_id", "customer_reference", "customerId"];
+        let names = names.map(|field| original.str(field).to_owned());
+        let is_own = |text: &str| text.contains(DIGITS) || names.iter().any(|name| text.contains(name.as_str()));
         let scan: ScanRequest = serde_json::from_value(json!({ "TableName": TABLE })).unwrap();
         let mut items: Vec<Item> = database.scan(scan).unwrap().items.unwrap_or_default();
         items.retain(|item| {
-            let text = serde_json::to_string(item).unwrap();
             let indexed = item.keys().any(|name| name.starts_with("gsi"));
-            indexed && (text.contains(&customer_id) || text.contains(&user_id))
+            indexed && is_own(&serde_json::to_string(item).unwrap())
         });
         assert_eq!(items.len(), 2, "the heads of customer and user");
-        let text = serde_json::to_string(&items).unwrap();
-        Self { text, customer_id, user_id, reference: own("customer_reference"), number: own("customerId") }
+        let mut own = Vec::new();
+        for (n, item) in items.iter().enumerate() {
+            let named = item.iter().filter(|(_, value)| matches!(value, AttributeValue::S(text) if is_own(text)));
+            own.extend(named.map(|(attribute, _)| (n, attribute.clone())));
+        }
+        let template = Self { items, own, names };
+        let copy = serde_json::to_string(&template.copy(FIRST)).unwrap();
+        assert!(template.names.iter().all(|name| !copy.contains(name)), "a copy names the original: {copy}");
+        template
     }
 
     /// The items of the copy `number`. Its ids sort before every id that is made by the clock.
     fn copy(&self, number: u32) -> Vec<Item> {
-        let reference = self.reference.replace(&(DRAWN + 1).to_string(), &number.to_string());
-        let text = self
-            .text
-            .replace(&self.customer_id, &format!("00000000-0000-7000-8000-{number:012}"))
-            .replace(&self.user_id, &format!("00000000-0000-7000-9000-{number:012}"))
-            .replace(&self.reference, &reference)
-            .replace(&self.number, &format!("PL{number}"))
-            .replace(DIGITS, &number.to_string());
-        serde_json::from_str(&text).unwrap()
+        let [customer_id, user_id, reference, own_number] = &self.names;
+        let number = number.to_string();
+        let pairs = [
+            (customer_id.as_str(), format!("00000000-0000-7000-8000-{number:0>12}")),
+            (user_id, format!("00000000-0000-7000-9000-{number:0>12}")),
+            (reference, reference.replace(&(DRAWN + 1).to_string(), &number)),
+            (own_number, format!("PL{number}")),
+            (DIGITS, number),
+        ];
+        let mut items = self.items.clone();
+        for (n, attribute) in &self.own {
+            let Some(AttributeValue::S(text)) = items[*n].get_mut(attribute) else { continue };
+            for (from, to) in &pairs {
+                *text = text.replace(from, to);
+            }
+        }
+        items
     }
 }

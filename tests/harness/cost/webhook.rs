@@ -1,5 +1,6 @@
 //! Stripe's events.
 
+use functions::jobs::backfill::run;
 use serde_json::json;
 
 use super::{Case, Meter, customer};
@@ -22,12 +23,14 @@ pub(super) async fn measure(meter: &mut Meter) {
 
     let event = subscription("created", "evt_parked", 0, "active");
     meter.request(Case::new(ROUTE, "subscription, parked"), 200, nobody.stripe(&event)).await;
+    // Whoever has paid by now has a replay of nothing in the queue: that is not what is measured.
+    let app = meter.app.app.clone();
+    run(&app, None).await.unwrap();
     let mut billed = customer("billed");
     billed["stripe_id"] = "cus_1".into();
     admin.post("/v1/customers", billed).await.expect(201);
-    let app = meter.app.app.clone();
-    let replay = functions::jobs::backfill::run(&app, None);
-    meter.work(Case::new("backfill", "a run that replays one parked event"), replay).await.unwrap();
+    let case = Case::new("backfill", "a run that replays one parked event");
+    meter.work(case, run(&app, None)).await.unwrap();
     let event = subscription("updated", "evt_subscription", 60, "past_due");
     meter.request(Case::new(ROUTE, "subscription"), 200, nobody.stripe(&event)).await;
     let event = invoice("paid", "evt_invoice", 0);
