@@ -80,8 +80,8 @@ impl Template {
     fn copy(&self, number: u32) -> Vec<Item> {
         let [customer_id, user_id, reference, own_number] = &self.names;
         let number = number.to_string();
-        let pairs = [
-            (customer_id.as_str(), format!("00000000-0000-7000-8000-{number:0>12}")),
+        let pairs: [(&str, String); 5] = [
+            (customer_id, format!("00000000-0000-7000-8000-{number:0>12}")),
             (user_id, format!("00000000-0000-7000-9000-{number:0>12}")),
             (reference, reference.replace(&(DRAWN + 1).to_string(), &number)),
             (own_number, format!("PL{number}")),
