@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::{RetryPartition, TokenBucket};
+use dynoxide::Database;
 use functions::routes::{ALL, router};
 use local::dynamo::{Embedded, Storage};
 use local::stream::{StreamLoop, streams_client};
@@ -82,14 +83,26 @@ impl TestApp {
         Self::start_all(|_| {}, Some(client)).await
     }
 
+    /// The same over a database of which the caller keeps a handle.
+    pub async fn start_over(database: Database, change: impl FnOnce(&mut Settings)) -> (Self, Actor, Actor) {
+        Self::start_on(Embedded::over(database, 0).unwrap(), change, None).await
+    }
+
     async fn start_all(change: impl FnOnce(&mut Settings), stripe: Option<StripeClient>) -> (Self, Actor, Actor) {
+        Self::start_on(Embedded::start(Storage::Memory, 0).await.unwrap(), change, stripe).await
+    }
+
+    async fn start_on(
+        database: Embedded,
+        change: impl FnOnce(&mut Settings),
+        stripe: Option<StripeClient>,
+    ) -> (Self, Actor, Actor) {
         let mut settings = Settings {
             rate_limits: false,
             public_base_url: Some("https://rollcall.test".into()),
             ..Settings::default()
         };
         change(&mut settings);
-        let database = Embedded::start(Storage::Memory, 0).await.unwrap();
         let endpoint = Endpoint::local(database.url());
         let raw = client(&endpoint);
         table::create(&raw, TABLE).await.unwrap();

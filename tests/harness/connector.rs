@@ -39,6 +39,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::faults::{self, CallInfo, Fault, Kind, Plan};
+use crate::recording;
 
 /// The tap. Clones share everything: give one to the SDK and keep another.
 #[derive(Clone)]
@@ -67,6 +68,8 @@ pub struct Call {
     pub finished: u64,
     /// What was done to it.
     pub fault: Option<Kind>,
+    /// The capacity units that its answer says it took; 0 unless they were asked for.
+    pub units: f64,
     body: Vec<u8>,
 }
 
@@ -101,9 +104,19 @@ struct State {
     calls: u64,
     plan: Plan,
     recording: Option<Vec<Call>>,
+    /// Whether every request asks what it consumes.
+    metered: bool,
     rewrite: Option<Arc<Rewrite>>,
     /// Between a kill and the end of its `run_until_killed`: nothing is sent or counted.
     dead: bool,
+}
+
+impl State {
+    /// The recorded attempt `sequence`.
+    fn call(&mut self, sequence: u64) -> Option<&mut Call> {
+        let calls = self.recording.iter_mut().flatten();
+        calls.rev().find(|call| call.sequence == sequence)
+    }
 }
 
 impl Connector {
@@ -138,10 +151,18 @@ impl Connector {
         self.lock().recording = Some(Vec::new());
     }
 
+    /// The same, and asks with every request what it consumes.
+    pub fn start_metering(&self) {
+        self.start_recording();
+        self.lock().metered = true;
+    }
+
     /// Stops recording and returns what was recorded, if anything.
     #[must_use]
     pub fn take_recording(&self) -> Recording {
-        Recording { calls: self.lock().recording.take().unwrap_or_default() }
+        let mut state = self.lock();
+        state.metered = false;
+        Recording { calls: state.recording.take().unwrap_or_default() }
     }
 
     /// Adds a fault to the plan; its count starts now.
@@ -215,6 +236,7 @@ impl Connector {
                 started: state.clock,
                 finished: u64::MAX,
                 fault,
+                units: 0.0,
                 body: body.to_owned(),
             });
         }
@@ -223,10 +245,21 @@ impl Connector {
     }
 
     fn rewritten(&self, operation: &str, mut request: HttpRequest) -> HttpRequest {
-        let Some(rewrite) = self.lock().rewrite.clone() else { return request };
+        let (rewrite, metered) = {
+            let state = self.lock();
+            (state.rewrite.clone(), state.metered)
+        };
+        if rewrite.is_none() && !metered {
+            return request;
+        }
         let bytes = request.body().bytes().unwrap_or_default();
         if let Ok(mut json) = serde_json::from_slice::<Value>(bytes) {
-            rewrite(operation, &mut json);
+            if let Some(rewrite) = rewrite {
+                rewrite(operation, &mut json);
+            }
+            if metered {
+                recording::ask(&mut json);
+            }
             let body = json.to_string();
             request.headers_mut().insert("content-length", body.len().to_string());
             *request.body_mut() = SdkBody::from(body);
@@ -298,7 +331,7 @@ struct Attempt {
 
 impl Attempt {
     async fn run(self, inner: &SharedHttpConnector, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let Some(kind) = self.fault else { return inner.call(request).await };
+        let Some(kind) = self.fault else { return self.metered(inner.call(request).await?).await };
         match kind {
             Kind::Before => Err(ConnectorError::io("injected: connection refused".into()).never_connected()),
             Kind::LostAnswer | Kind::LostAnswerUntilGivenUp => {
@@ -330,6 +363,21 @@ impl Attempt {
         }
     }
 
+    /// The answer, after noting what it says was consumed, if anybody wants to know.
+    async fn metered(&self, mut answer: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+        if !self.connector.lock().metered {
+            return Ok(answer);
+        }
+        let body = ByteStream::new(answer.take_body()).collect().await;
+        let body = body.map_err(|error| ConnectorError::io(error.into()))?.into_bytes();
+        let units = recording::consumed(&body);
+        *answer.body_mut() = SdkBody::from(body);
+        if let Some(call) = self.connector.lock().call(self.sequence) {
+            call.units = units;
+        }
+        Ok(answer)
+    }
+
     fn info<'a>(&'a self, request: &'a HttpRequest) -> CallInfo<'a> {
         CallInfo {
             sequence: self.sequence,
@@ -341,12 +389,11 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        let mut guard = self.connector.lock();
-        let state = &mut *guard;
+        let mut state = self.connector.lock();
         state.clock += 1;
-        let calls = state.recording.iter_mut().flatten();
-        if let Some(call) = calls.rev().find(|call| call.sequence == self.sequence) {
-            call.finished = state.clock;
+        let now = state.clock;
+        if let Some(call) = state.call(self.sequence) {
+            call.finished = now;
         }
     }
 }
@@ -356,31 +403,6 @@ async fn carry_out(inner: &SharedHttpConnector, request: HttpRequest) -> Result<
     let response = inner.call(request).await?;
     let body = ByteStream::new(response.into_body()).collect().await;
     body.map(drop).map_err(|error| ConnectorError::io(error.into()))
-}
-
-impl Recording {
-    /// The length of the longest chain of calls each of which started after the one before had
-    /// finished: what a person waits for. Calls that overlap count once.
-    #[must_use]
-    pub fn sequential_round_trips(&self) -> usize {
-        let mut by_end: Vec<&Call> = self.calls.iter().collect();
-        by_end.sort_by_key(|call| call.finished);
-        // Taking the earliest end each time gives the longest chain.
-        let (mut length, mut end) = (0, 0);
-        for call in by_end {
-            if call.started > end {
-                length += 1;
-                end = call.finished;
-            }
-        }
-        length
-    }
-
-    /// The names of the operations, in the order they started.
-    #[must_use]
-    pub fn operations(&self) -> Vec<&str> {
-        self.calls.iter().map(|call| call.operation.as_str()).collect()
-    }
 }
 
 impl Call {

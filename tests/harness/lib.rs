@@ -7,7 +7,10 @@
 pub mod actor;
 pub mod app;
 pub mod connector;
+pub mod cost;
 pub mod faults;
+pub mod load;
+pub mod recording;
 pub mod stripe;
 pub mod stripe_api;
 pub mod world;

@@ -35,9 +35,19 @@ impl Embedded {
     /// Opens the tables and serves them on 127.0.0.1:`port`; 0 picks a free one.
     pub async fn start(storage: Storage, port: u16) -> Result<Self, LocalError> {
         let listener = loopback::listen(port, "--dynamodb-port")?;
-        let port = listener.local_addr().map_err(LocalError::Serve)?.port();
         let opened = tokio::task::spawn_blocking(move || open(&storage)).await;
         let database = opened.map_err(|error| LocalError::Dynamo(error.to_string()))??;
+        Self::on(listener, database)
+    }
+
+    /// Serves `database` on 127.0.0.1:`port`; whoever keeps a handle of it writes past the server
+    /// and past the streams.
+    pub fn over(database: Database, port: u16) -> Result<Self, LocalError> {
+        Self::on(loopback::listen(port, "--dynamodb-port")?, database)
+    }
+
+    fn on(listener: TcpListener, database: Database) -> Result<Self, LocalError> {
+        let port = listener.local_addr().map_err(LocalError::Serve)?.port();
         let (running, stopped) = oneshot::channel();
         Ok(Self { port, running, server: serve(listener, database, stopped) })
     }
