@@ -11,7 +11,6 @@ mod checkout_sessions;
 mod create_customer;
 mod defaults;
 mod delete_customer;
-mod faults;
 mod get_customer;
 mod http;
 mod intake;
