@@ -19,6 +19,9 @@ pub(crate) struct Plant {
     what: What,
 }
 
+/// Attempts with a token of their own, of every process: no two share one.
+static ATTEMPTS: AtomicU64 = AtomicU64::new(0);
+
 /// What a request loses.
 enum What {
     /// The writes to these items, by `pk` and `sk`.
@@ -97,17 +100,17 @@ impl Plant {
                 }
             }),
             What::Counter => go_back(),
-            What::Strength => Box::new(|operation, body| weaken(operation, body)),
+            What::Strength => Box::new(weaken),
         }
     }
 }
 
 /// Gives every attempt a token of its own: the table has forgotten the earlier one.
 pub(crate) fn forget_tokens() -> Rewrite {
-    let attempts = AtomicU64::new(0);
-    Box::new(move |operation, body| {
+    Box::new(|operation, body| {
         if operation == "TransactWriteItems" {
-            body["ClientRequestToken"] = json!(format!("attempt-{}", attempts.fetch_add(1, Ordering::Relaxed)));
+            let attempt = ATTEMPTS.fetch_add(1, Ordering::Relaxed);
+            body["ClientRequestToken"] = json!(format!("attempt-{attempt}"));
         }
     })
 }

@@ -258,15 +258,13 @@ async fn a_creation_under_a_key_twice(scene: &Scene) -> Verdict {
     require(one == other, || format!("one key, two customers: {one}, {other}"))
 }
 
-/// An event of the session of a lead.
-async fn lead(scene: &Scene) -> impl Fn(&str, &str) -> Value + use<> {
-    let lead = scene.one.nobody.intake("ops@acme.io").await.expect(201);
-    let client_id = lead.str("client_id").to_owned();
-    move |kind, id| checkout(kind, id, "cs_1", &client_id)
+/// Somebody who may pay.
+async fn lead(scene: &Scene) -> String {
+    scene.one.nobody.intake("ops@acme.io").await.expect(201).str("client_id").to_owned()
 }
 
 async fn an_event_twice(scene: &Scene) -> Verdict {
-    let event = lead(scene).await("completed", "evt_1");
+    let event = checkout("completed", "evt_1", "cs_1", &lead(scene).await);
     scene.begin();
     let (one, two) = (scene.one.nobody.stripe(&event), scene.two.nobody.stripe(&event));
     let (first, second) = scene.interleave(When::Call(scene.moment), one, two).await;
@@ -278,8 +276,9 @@ async fn an_event_twice(scene: &Scene) -> Verdict {
 }
 
 async fn two_events_of_a_session(scene: &Scene) -> Verdict {
-    let event = lead(scene).await;
-    let (paid, later) = (event("completed", "evt_1"), event("async_payment_succeeded", "evt_2"));
+    let lead = lead(scene).await;
+    let paid = checkout("completed", "evt_1", "cs_1", &lead);
+    let later = checkout("async_payment_succeeded", "evt_2", "cs_1", &lead);
     scene.begin();
     let (one, two) = (scene.one.nobody.stripe(&paid), scene.two.nobody.stripe(&later));
     let (first, second) = scene.interleave(When::Call(scene.moment), one, two).await;
