@@ -16,9 +16,6 @@ pub(crate) const PASSWORD: &str = "a long enough password";
 /// The password that they choose next.
 pub(crate) const NEW_PASSWORD: &str = "another password, and longer";
 
-/// What a reset link begins with; the token follows.
-const LINK: &str = "https://rollcall.test/reset-password?token=";
-
 /// Registers `email` with [`PASSWORD`].
 pub(crate) async fn register(nobody: &Actor, email: &str) -> Answer {
     nobody.post("/auth/register", json!({ "name": "Ana Ruiz", "email": email, "password": PASSWORD })).await
@@ -42,9 +39,7 @@ pub(crate) async fn change(user: &Actor, current_password: &str, new_password: &
 
 /// The tokens of the reset links that `to` was sent, newest first.
 pub(crate) fn reset_tokens(app: &TestApp, to: &str) -> Vec<String> {
-    let letters = app.delivered().into_iter().filter(|letter| letter.to == to);
-    let links = letters.filter_map(|letter| letter.body.split_once(LINK).map(|(_, rest)| rest.to_owned()));
-    links.map(|rest| rest.split_whitespace().next().unwrap_or_default().to_owned()).collect()
+    app.reset_tokens(to)
 }
 
 /// Asks for a reset link for `login` and answers the token that `to` was sent.

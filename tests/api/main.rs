@@ -11,7 +11,6 @@ mod cost_card;
 mod create_customer;
 mod defaults;
 mod delete_customer;
-mod faults;
 mod get_customer;
 mod http;
 mod intake;

@@ -61,6 +61,9 @@ pub struct TestApp {
 pub const JWT_KEYS: &str =
     "test-1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=,test-2:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 
+/// What a reset link begins with; the token follows.
+const RESET_LINK: &str = "https://rollcall.test/reset-password?token=";
+
 /// The name of the table.
 pub const TABLE: &str = "rollcall";
 
@@ -110,7 +113,8 @@ impl TestApp {
         let mailbox = Mailbox::in_memory(Clock::Manual(clock.clone()));
         let keys = KeyRing::parse(JWT_KEYS).unwrap();
         let connector = Connector::over_http();
-        let app = app(&endpoint, &connector, &settings, &clock, &mailbox, (&keys, stripe.as_ref()));
+        let mailer = Mailer::Mailbox(mailbox.clone());
+        let app = app(&endpoint, &connector, &settings, &clock, mailer, (&keys, stripe.as_ref()));
         let test = Self { app, connector, clock, mailbox, raw, endpoint, settings, keys, stripe, database };
         let admin = test.create_admin().await;
         let nobody = test.nobody();
@@ -121,8 +125,17 @@ impl TestApp {
     /// Another app over the same table, with a client of its own: another process, as far as the
     /// table can tell.
     pub fn another(&self) -> (App, Connector) {
+        self.another_that_sends(Mailer::Mailbox(self.mailbox.clone()))
+    }
+
+    /// The same, for whom every message fails that it hands over.
+    pub fn another_without_mail(&self) -> (App, Connector) {
+        self.another_that_sends(Mailer::None)
+    }
+
+    fn another_that_sends(&self, mailer: Mailer) -> (App, Connector) {
         let connector = Connector::over_http();
-        let app = app(&self.endpoint, &connector, &self.settings, &self.clock, &self.mailbox, self.secrets());
+        let app = app(&self.endpoint, &connector, &self.settings, &self.clock, mailer, self.secrets());
         (app, connector)
     }
 
@@ -159,8 +172,14 @@ impl TestApp {
 
     /// Lets the stream bring every message of the outbox to `notify`.
     pub async fn deliver_mail(&self) {
+        self.deliver_mail_through(&self.app).await;
+    }
+
+    /// The same through another app. The stream is read from its beginning each time, so that what
+    /// was delivered before comes once more.
+    pub async fn deliver_mail_through(&self, app: &App) {
         let mut stream = StreamLoop::new(streams_client(&self.endpoint), TABLE.into());
-        stream.deliver(&self.app).await.unwrap();
+        stream.deliver(app).await.unwrap();
     }
 
     /// What was delivered, newest first.
@@ -174,6 +193,13 @@ impl TestApp {
         let letter = delivered.iter().find(|letter| letter.to == to).unwrap_or_else(|| panic!("no mail to {to}"));
         let line = letter.body.lines().find(|line| line.len() == 16 && line.chars().all(|c| c.is_ascii_alphanumeric()));
         line.expect("a password alone on its line").to_owned()
+    }
+
+    /// The tokens of the reset links that `to` was sent, newest first.
+    pub fn reset_tokens(&self, to: &str) -> Vec<String> {
+        let letters = self.delivered().into_iter().filter(|letter| letter.to == to);
+        let links = letters.filter_map(|letter| letter.body.split_once(RESET_LINK).map(|(_, rest)| rest.to_owned()));
+        links.map(|rest| rest.split_whitespace().next().unwrap_or_default().to_owned()).collect()
     }
 
     /// The table as it is.
@@ -202,7 +228,7 @@ fn app(
     connector: &Connector,
     settings: &Settings,
     clock: &ManualClock,
-    mailbox: &Mailbox,
+    mailer: Mailer,
     (keys, stripe): (&KeyRing, Option<&StripeClient>),
 ) -> App {
     // The SDK shares its retry budget by region across the process; a test that breaks calls must
@@ -218,7 +244,7 @@ fn app(
         webhook_secrets: WEBHOOK_SECRETS.iter().map(|secret| Secret::new(*secret)).collect(),
         checkout: checkout(stripe),
         stripe: stripe.cloned(),
-        mailer: Mailer::Mailbox(mailbox.clone()),
+        mailer,
     })
 }
 

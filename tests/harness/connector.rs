@@ -38,8 +38,10 @@ use aws_smithy_types::config_bag::ConfigBag;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::faults::{self, CallInfo, Fault, Kind, Plan};
+use crate::faults::{self, CallInfo, Fault, Kind, Plan, When};
+use crate::pause::{Gate, Gates, Pause};
 use crate::recording;
+use crate::stale::{Answers, Question};
 
 /// The tap. Clones share everything: give one to the SDK and keep another.
 #[derive(Clone)]
@@ -103,6 +105,8 @@ struct State {
     clock: u64,
     calls: u64,
     plan: Plan,
+    gates: Gates,
+    answers: Answers,
     recording: Option<Vec<Call>>,
     /// Whether every request asks what it consumes.
     metered: bool,
@@ -183,6 +187,13 @@ impl Connector {
         self.lock().plan.arm_with(Box::new(decide));
     }
 
+    /// Holds one attempt back until it is told to go on. Its count starts now. The SDK's own
+    /// timeouts go on meanwhile.
+    #[must_use]
+    pub fn pause(&self, at: When) -> Pause {
+        self.lock().gates.arm(at)
+    }
+
     /// How many attempts met a fault since the last `reset`: 0 means the test tested nothing.
     #[must_use]
     pub fn faults_fired(&self) -> u64 {
@@ -198,6 +209,7 @@ impl Connector {
     pub fn reset(&self) {
         let mut state = self.lock();
         state.plan = Plan::default();
+        state.gates = Gates::default();
         state.dead = false;
     }
 
@@ -240,8 +252,9 @@ impl Connector {
                 body: body.to_owned(),
             });
         }
+        let gate = state.gates.meet(operation);
         let operation = operation.to_owned();
-        Some(Attempt { connector: self.clone(), sequence, operation, fault })
+        Some(Attempt { connector: self.clone(), sequence, operation, fault, gate })
     }
 
     fn rewritten(&self, operation: &str, mut request: HttpRequest) -> HttpRequest {
@@ -327,11 +340,15 @@ struct Attempt {
     sequence: u64,
     operation: String,
     fault: Option<Kind>,
+    gate: Option<Gate>,
 }
 
 impl Attempt {
     async fn run(self, inner: &SharedHttpConnector, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let Some(kind) = self.fault else { return self.metered(inner.call(request).await?).await };
+        if let Some(gate) = &self.gate {
+            gate.wait().await;
+        }
+        let Some(kind) = self.fault else { return self.pass(inner, request).await };
         match kind {
             Kind::Before => Err(ConnectorError::io("injected: connection refused".into()).never_connected()),
             Kind::LostAnswer | Kind::LostAnswerUntilGivenUp => {
@@ -352,6 +369,22 @@ impl Attempt {
                 tokio::time::sleep(delay).await;
                 answer
             }
+            Kind::Twice => {
+                let again = request.try_clone();
+                let answer = self.pass(inner, request).await?;
+                if let Some(again) = again {
+                    carry_out(inner, again).await?;
+                }
+                Ok(answer)
+            }
+            Kind::Stale => {
+                let question = Question::of(&self.info(&request));
+                let earlier = question.and_then(|question| self.connector.lock().answers.earlier(&question));
+                match earlier {
+                    Some(body) => Ok(faults::answered(body)),
+                    None => self.pass(inner, request).await,
+                }
+            }
             Kind::Kill { after } => {
                 if after {
                     carry_out(inner, request).await?;
@@ -363,19 +396,32 @@ impl Attempt {
         }
     }
 
-    /// The answer, after noting what it says was consumed, if anybody wants to know.
-    async fn metered(&self, mut answer: HttpResponse) -> Result<HttpResponse, ConnectorError> {
-        if !self.connector.lock().metered {
-            return Ok(answer);
+    /// Sends the request; what the answer says was consumed is noted if anybody wants to know, and the
+    /// answer to a read that may lag is kept for a later `Stale`.
+    async fn pass(&self, inner: &SharedHttpConnector, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let question = Question::of(&self.info(&request));
+        let mut response = inner.call(request).await?;
+        let question = question.filter(|_| response.status().is_success());
+        let metered = self.connector.lock().metered;
+        if metered || question.is_some() {
+            let body = ByteStream::new(response.take_body()).collect().await;
+            let body = body.map_err(|error| ConnectorError::io(error.into()))?.into_bytes();
+            self.note(&body, question);
+            *response.body_mut() = SdkBody::from(body);
         }
-        let body = ByteStream::new(answer.take_body()).collect().await;
-        let body = body.map_err(|error| ConnectorError::io(error.into()))?.into_bytes();
-        let units = recording::consumed(&body);
-        *answer.body_mut() = SdkBody::from(body);
-        if let Some(call) = self.connector.lock().call(self.sequence) {
-            call.units = units;
+        Ok(response)
+    }
+
+    fn note(&self, body: &[u8], question: Option<Question>) {
+        let mut state = self.connector.lock();
+        if let Some(question) = question {
+            state.answers.keep(question, body.to_vec());
         }
-        Ok(answer)
+        if state.metered
+            && let Some(call) = state.call(self.sequence)
+        {
+            call.units = recording::consumed(body);
+        }
     }
 
     fn info<'a>(&'a self, request: &'a HttpRequest) -> CallInfo<'a> {

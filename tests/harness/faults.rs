@@ -42,6 +42,13 @@ pub enum Kind {
     /// The request is carried out at once and its answer held back, so that an attempt timeout
     /// shorter than this makes it ambiguous.
     Slow(Duration),
+    /// The request reaches the table twice, as when something on the way sends it again. The first
+    /// answer counts; the second request is carried out before that is given.
+    Twice,
+    /// What `DynamoDB` may do to any read that is not strongly consistent: it answers what was
+    /// there the last time somebody asked the same. An index that was never asked so is empty.
+    /// Strongly consistent reads, and writes, pass unharmed.
+    Stale,
     /// The process dies at this call: the attempt never returns. See `run_until_killed`.
     Kill {
         /// Whether the request is carried out before the death, or never sent.
@@ -158,6 +165,11 @@ impl Plan {
     }
 }
 
+/// 200 with this body.
+pub(crate) fn answered(body: Vec<u8>) -> HttpResponse {
+    respond(200, SdkBody::from(body))
+}
+
 /// 400 `ProvisionedThroughputExceededException`.
 pub(crate) fn throttled() -> HttpResponse {
     answer(
@@ -237,10 +249,14 @@ fn cancelled(call: &CallInfo<'_>, code: &str, message: &str) -> Option<HttpRespo
 }
 
 /// No `x-amz-crc32`: it is optional, and a wrong one makes some SDKs discard the answer.
-#[expect(clippy::expect_used, reason = "called with 400 and 500 only")]
 fn answer(status: u16, body: &Value) -> HttpResponse {
+    respond(status, SdkBody::from(body.to_string()))
+}
+
+#[expect(clippy::expect_used, reason = "called with 200, 400 and 500 only")]
+fn respond(status: u16, body: SdkBody) -> HttpResponse {
     let status = StatusCode::try_from(status).expect("a status code");
-    let mut response = HttpResponse::new(status, SdkBody::from(body.to_string()));
+    let mut response = HttpResponse::new(status, body);
     response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
     response
 }

@@ -1,0 +1,102 @@
+//! Two faults: one meets the request, the other what the request, or whoever repeats it, does
+//! about the first.
+
+use functions::jobs::backfill::run;
+use futures::StreamExt;
+use futures::stream::iter;
+use harness::connector::run_until_killed;
+use harness::faults::{Fault, Kind, When};
+use harness::rng::{Rng, seed_to_replay};
+
+use crate::WIDTH;
+use crate::cases::{CASES, Case, KINDS};
+
+/// Requests whose names begin so meet pairs of faults.
+const PAIRED: [&str; 5] = ["intake", "webhook", "create", "track", "reset"];
+
+/// Calls beyond those of a clean run at which the second fault may wait: a first fault makes for
+/// further calls.
+const FURTHER_CALLS: u64 = 2;
+
+/// How often the caller tries while there are faults: two of them spoil no more than two tries.
+const TRIES: usize = 3;
+
+/// The seed of the sample where `SEED` names no other.
+const SEED: u64 = 2_026;
+
+#[derive(Clone, Copy)]
+struct Pair {
+    case: &'static Case,
+    first: (u64, Kind),
+    second: (u64, Kind),
+}
+
+/// Every pair, in an order that is always the same.
+async fn every_pair() -> Vec<Pair> {
+    let mut pairs = Vec::new();
+    for case in CASES.iter().filter(|case| PAIRED.iter().any(|name| case.name.starts_with(name))) {
+        let calls = case.calls().await;
+        for first in 1..=calls {
+            for second in first + 1..=calls + FURTHER_CALLS {
+                let kinds = KINDS.iter().flat_map(|a| KINDS.iter().map(move |b| (*a, *b)));
+                pairs.extend(kinds.map(|(a, b)| Pair { case, first: (first, a), second: (second, b) }));
+            }
+        }
+    }
+    pairs
+}
+
+/// Two faults, then everything works again; answers whether both came to pass.
+async fn two_faults(pair: Pair) -> bool {
+    let Pair { case, first, second } = pair;
+    let about = format!("{}: {:?} at call {}, {:?} at call {}", case.name, first.1, first.0, second.1, second.0);
+    let actors = case.prepared().await;
+    let app = &actors.app;
+    for (call, kind) in [first, second] {
+        app.connector.inject(Fault { at: When::Call(call), kind });
+    }
+    let mut answer = None;
+    for _ in 0..TRIES {
+        answer = run_until_killed(&app.connector, (case.call)(&actors)).await.filter(|answer| answer.status < 500);
+        if answer.is_some() {
+            break;
+        }
+    }
+    let both = app.connector.faults_fired() == 2;
+    app.connector.reset();
+    let answer = match answer {
+        Some(answer) => answer,
+        None => (case.call)(&actors).await,
+    };
+    assert!(answer.status < 300, "{about}: {}", answer.text);
+    app.deliver_mail().await;
+    let summary = run(&app.app, None).await;
+    assert!(summary.is_ok_and(|summary| summary.errors == 0), "{about}: the backfill failed");
+    let world = app.world().await;
+    let broken = world.broken();
+    assert!(broken.is_empty(), "{about}: {broken:#?}");
+    (case.check)(&world);
+    both
+}
+
+async fn sample(volume: usize) {
+    let seed = seed_to_replay().unwrap_or(SEED);
+    let all = every_pair().await;
+    let total = all.len();
+    println!("{volume} of {total} pairs, SEED={seed}");
+    assert!(total >= volume, "only {total} pairs");
+    let sample = Rng::new(seed).sample(all, volume);
+    let both = iter(sample).map(two_faults).buffer_unordered(WIDTH).filter(|both| std::future::ready(*both)).count();
+    println!("in {} of them both faults came to pass", both.await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_faults_and_a_retry_leave_exactly_one_of_everything() {
+    sample(2_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "10 000 pairs of faults take minutes"]
+async fn ten_thousand_pairs_of_faults_leave_exactly_one_of_everything() {
+    sample(10_000).await;
+}
