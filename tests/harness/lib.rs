@@ -7,7 +7,9 @@
 pub mod actor;
 pub mod app;
 pub mod connector;
+pub mod dice;
 pub mod faults;
+pub mod parsers;
 pub mod stripe;
 pub mod stripe_api;
 pub mod world;
