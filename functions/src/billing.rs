@@ -101,6 +101,7 @@ impl Account {
             }
             (Owner::Nobody, None) => "no such customer",
             (Owner::Disputed, _) => {
+                count(Metric::PoisonEvents, 1, self.now.unix_ms());
                 tracing::warn!(
                     event = self.event.id,
                     "an event names a customer whose Stripe customer it is not about"

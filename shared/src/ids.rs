@@ -182,6 +182,10 @@ impl Identifier {
     /// Tells by its form what `text` is; `None` when no customer could be named so.
     #[must_use]
     pub fn parse(text: &str, settings: &Settings) -> Option<Self> {
+        // Of whatever form: the table takes no key of any length.
+        if text.len() > MAX_ID_CHARS {
+            return None;
+        }
         // The hyphenated form only: 32 hexadecimal digits in a row may well be a caller's own id.
         if text.len() == 36
             && let Ok(id) = Uuid::try_parse(text)
@@ -233,6 +237,15 @@ mod tests {
         assert_eq!(parse("a!b#").unwrap_err(), format!("cannot contain '!'. {only}"));
         assert_eq!(parse("a\0").unwrap_err(), format!("cannot contain '\0'. {only}"));
         assert!(parse(&"a".repeat(129)).is_err());
+    }
+
+    #[test]
+    fn nothing_longer_than_an_id_names_a_customer() {
+        let parse = |text: String| Identifier::parse(&text, &Settings::default());
+        for form in ["PL1", "PLE-CVP-2026-1", "a"] {
+            assert!(parse(format!("{form}{}", "0".repeat(MAX_ID_CHARS - form.len()))).is_some(), "{form}");
+            assert_eq!(parse(format!("{form}{}", "0".repeat(MAX_ID_CHARS))), None, "{form}");
+        }
     }
 
     #[test]

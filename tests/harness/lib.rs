@@ -15,6 +15,8 @@ pub mod history;
 pub mod pause;
 pub mod rng;
 mod stale;
+pub mod dice;
+pub mod parsers;
 pub mod stripe;
 pub mod stripe_api;
 pub mod world;

@@ -173,7 +173,7 @@ impl Webhook {
         shop: Shop<'_>,
         drawn: &mut Drawn,
     ) -> Result<(Transaction, WebhookResponse), ApiError> {
-        let Some(checkout) = &self.checkout else { return Ok((self.record("no effect"), NEW)) };
+        let Some(checkout) = &self.checkout else { return Ok((self.record(self.ignore()), NEW)) };
         let Some(customer) = self.find(checkout, batch).await? else {
             if checkout.outcome == Outcome::Paid {
                 count(Metric::UnmatchedPayments, 1, self.now.unix_ms());
@@ -209,6 +209,16 @@ impl Webhook {
             add_alias(&mut transaction, checkout, &customer, pointer, self.now);
         }
         Ok((transaction, NEW))
+    }
+
+    /// What comes of an event that is no checkout. One that cannot be read is shown to an operator.
+    fn ignore(&self) -> &'static str {
+        if !self.event.is_poison() {
+            return "no effect";
+        }
+        count(Metric::PoisonEvents, 1, self.now.unix_ms());
+        tracing::warn!(event = self.event.id, "an event cannot be read");
+        "unreadable"
     }
 
     /// The first customer that the checkout names and that exists.

@@ -9,8 +9,9 @@ use crate::domain::billing::{Bill, BillOrder, Change, Refund};
 use crate::domain::product::{Currency, ProductId, ProductStatus};
 use crate::domain::subscription::{EventOrder, Stage, Subscription, SubscriptionChange, status_of};
 
-/// The last second that can be written as RFC 3339.
-const MAX_SECONDS: i64 = 253_402_300_799;
+/// The last second that can be written and read again, 9999-12-30T22:00:00Z: a later one would be
+/// another once it was stored.
+const MAX_SECONDS: i64 = 253_402_207_200;
 
 /// The longest address of an invoice that is kept.
 const MAX_URL_BYTES: usize = 2_048;
@@ -183,6 +184,10 @@ mod tests {
             "current_period_end": i64::MAX, "trial_end": "tomorrow",
         });
         assert_eq!(subscription(&odd).unwrap().subscription.current_period_end, None);
+        let later = json!({
+            "id": "sub_1", "status": "active", "metadata": { "product_id": "pro" }, "trial_end": MAX_SECONDS + 1,
+        });
+        assert_eq!(subscription(&later).unwrap().subscription.trial_end, None);
         assert_eq!(account("customer.subscription.updated", &json!({ "id": "sub_1", "status": "new" })), None);
         assert_eq!(account("invoice.paid", &json!({})), None);
         assert_eq!(account("invoice.created", &json!({ "id": "in_1" })), None);

@@ -24,6 +24,20 @@ const REFERENCES: [&str; 3] = [
     "/subscription_details/metadata/customer_reference",
 ];
 
+/// What an event is of that can always be read. A charge need not be: one without an invoice is
+/// nothing to us.
+const READABLE: [&str; 9] = [
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "checkout.session.expired",
+    "customer.subscription.created",
+    "customer.subscription.updated",
+    "customer.subscription.deleted",
+    "invoice.paid",
+    "invoice.payment_failed",
+];
+
 /// An event.
 #[derive(Clone, Debug)]
 pub struct Event {
@@ -84,6 +98,15 @@ impl Event {
         Some(CheckoutEvent { outcome, session, names: self.names() })
     }
 
+    /// Whether it is no event, or one that should mean something to us and does not: somebody has to
+    /// look at it.
+    #[must_use]
+    pub fn is_poison(&self) -> bool {
+        self.kind
+            .as_deref()
+            .is_none_or(|kind| READABLE.contains(&kind) && self.checkout().is_none() && self.account().is_none())
+    }
+
     pub(super) fn names(&self) -> Vec<CustomerName> {
         let ids = IDS.iter().filter_map(|path| text(&self.object, path));
         let ids = ids.filter_map(|id| id.parse().ok()).map(CustomerName::Id);
@@ -137,11 +160,25 @@ mod tests {
     }
 
     #[test]
+    fn what_should_mean_something_and_does_not_is_poison() {
+        let event = |kind: &str, object: Value| {
+            let event = json!({ "id": "evt_1", "type": kind, "data": { "object": object } });
+            Event::parse(event.to_string().as_bytes())
+        };
+        assert!(event("customer.subscription.updated", json!({ "id": "sub_1", "status": "new" })).is_poison());
+        assert!(event("invoice.paid", json!([])).is_poison());
+        assert!(!event("invoice.paid", json!({ "id": "in_1" })).is_poison());
+        assert!(!event("charge.refunded", json!({ "id": "ch_1" })).is_poison());
+        assert!(!event("customer.tax_id.created", Value::Null).is_poison());
+    }
+
+    #[test]
     fn junk_is_an_event_without_effect_and_with_an_id_of_its_own() {
         for body in [b"".as_slice(), b"not json", b"[]", b"{\"id\":{}}", b"\xff\xfe", b"null"] {
             let event = Event::parse(body);
             assert!(event.id.starts_with("junk_"), "{}", event.id);
             assert_eq!(event.checkout(), None);
+            assert!(event.is_poison());
         }
         assert_ne!(Event::parse(b"a").id, Event::parse(b"b").id);
         assert_eq!(checkout("checkout.session.completed", &json!({ "payment_status": "paid" })), None);

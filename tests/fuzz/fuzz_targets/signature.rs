@@ -1,0 +1,4 @@
+//! `parsers::signature` under libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::parsers::signature(data));

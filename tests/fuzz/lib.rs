@@ -1,0 +1,4 @@
+//! The properties under test, which `cargo test` replays the corpora against.
+
+#[path = "../harness/parsers.rs"]
+pub mod parsers;
