@@ -4,12 +4,12 @@
 mod accounts;
 mod authorization;
 mod backfill;
+mod bad_input;
 mod change_password;
 mod check;
 mod checkout_sessions;
-mod cost_card;
-mod bad_input;
 mod corpus;
+mod cost_card;
 mod create_customer;
 mod defaults;
 mod delete_customer;

@@ -75,7 +75,7 @@ impl Original {
             _ => {
                 let separators = ["", ";", " ", "&", "\n", ",,", "%2C", ", ", " ,"];
                 let equals = ["=", "", ":", "==", "= ", " =", "=\""];
-                header = header.replacen(',', dice.pick(&separators), 1).replace('=', dice.pick(&equals));
+                header = header.replacen(',', dice.pick::<&str>(&separators), 1).replace('=', dice.pick::<&str>(&equals));
             }
         }
         (header, body)

@@ -71,7 +71,7 @@ async fn two_faults(pair: Pair) -> bool {
     assert!(answer.status < 300, "{about}: {}", answer.text);
     app.deliver_mail().await;
     let summary = run(&app.app, None).await;
-    assert!(summary.is_ok_and(|summary| summary.errors == 0), "{about}: the backfill failed");
+    assert!(summary.is_ok_and(|summary| summary.tally.errors == 0), "{about}: the backfill failed");
     let world = app.world().await;
     let broken = world.broken();
     assert!(broken.is_empty(), "{about}: {broken:#?}");

@@ -205,7 +205,7 @@ async fn drain(app: &TestApp) -> Vec<String> {
         app.deliver_mail().await;
         app.clock.advance_seconds(LATER_SECONDS);
         match backfill(&app.app, None).await {
-            Ok(summary) if summary.errors == 0 => {}
+            Ok(summary) if summary.tally.errors == 0 => {}
             other => broken.push(format!("backfill {round}: {other:?}")),
         }
     }
