@@ -31,13 +31,17 @@ pub enum Due {
     Replay(String),
     /// A Stripe customer that is to be made.
     StripeIntent(CustomerId),
+    /// The census that somebody asked for.
+    Report,
 }
 
 impl Due {
     fn of(item: &Item) -> Option<Self> {
         let (kind, id) = item.get("pk")?.as_s().ok()?.split_once('#')?;
-        if kind == "REPLAY" {
-            return Some(Self::Replay(id.to_owned()));
+        match kind {
+            "REPLAY" => return Some(Self::Replay(id.to_owned())),
+            "REPORT" => return Some(Self::Report),
+            _ => {}
         }
         let id = id.parse().ok()?;
         match kind {
