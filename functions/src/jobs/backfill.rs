@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::repair::{Outcome, Repair, Row};
 use crate::billing::replay;
+use crate::reports;
 use crate::stripe_customer;
 
 /// Entries of the queue read at once.
@@ -82,7 +83,7 @@ pub async fn run(app: &App, deadline: Option<Time>) -> Result<Summary, ApiError>
     let stop_at = deadline.map_or(now.plus_seconds(DEFAULT_SECONDS), |at| at.plus_seconds(-STOP_BEFORE_SECONDS));
     let stripe_until = now.plus_seconds(STRIPE_SECONDS);
     let mut summary = Summary { run_id: now.new_id(), ..Summary::default() };
-    let (mut overdue, mut start, mut stopped) = (0, None, false);
+    let (mut overdue, mut start, mut stopped, mut report_due) = (0, None, false, false);
     'pages: loop {
         let page = app.store.due_work(now, start, PAGE).await?;
         for due in page.due {
@@ -111,6 +112,7 @@ pub async fn run(app: &App, deadline: Option<Time>) -> Result<Summary, ApiError>
                     stripe_customer::pursue(app, id).await;
                 }
                 Due::StripeIntent(_) => {}
+                Due::Report => report_due = true,
                 Due::Customer(id) => summary.add(Row::Customer(id).repair(app).await),
                 Due::User(id) => summary.add(Row::User(id).repair(app).await),
             }
@@ -119,6 +121,13 @@ pub async fn run(app: &App, deadline: Option<Time>) -> Result<Summary, ApiError>
         if start.is_none() {
             break;
         }
+    }
+    // Last of all, so that it shows what the run did, and keeps nobody waiting.
+    if report_due
+        && !stopped
+        && let Err(error) = reports::refresh(app, stop_at).await
+    {
+        tracing::error!(?error, "the reports could not be refreshed");
     }
     summary.remaining = if stopped { app.store.count_due_work(now).await? } else { summary.errors };
     count(Metric::MessagesOverdue, overdue, now.unix_ms());
