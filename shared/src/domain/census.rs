@@ -253,7 +253,9 @@ impl Census {
     #[must_use]
     pub fn figures(&self) -> Figures {
         let mut by_status = ByStatus::default();
-        self.customers.values().for_each(|customer| by_status.add(customer.status));
+        for customer in self.customers.values() {
+            by_status.add(customer.status);
+        }
         let u = || self.users.iter().filter(|(_, user)| user.in_u);
         let customers = count(self.customers.values().filter(|customer| customer.in_v).count());
         let of = |finding| count(self.cases(finding).count());

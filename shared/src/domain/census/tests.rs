@@ -48,8 +48,12 @@ fn lead(n: u128) -> CustomerRow {
 
 fn census(users: &[UserRow], customers: &[CustomerRow]) -> Census {
     let mut census = Census::new(NOW, "earlybird.local");
-    users.iter().for_each(|row| census.user(row));
-    customers.iter().for_each(|row| census.customer(row));
+    for row in users {
+        census.user(row);
+    }
+    for row in customers {
+        census.customer(row);
+    }
     census
 }
 
