@@ -306,7 +306,7 @@ impl Creation {
 
     fn keep_answer(&self, transaction: &mut Transaction, status: StatusCode, customer: &Customer) {
         let Some(key) = &self.key else { return };
-        let kept = Answer { status: status.as_u16(), customer_id: customer.internal_id, checkout_url: None };
+        let kept = Answer::about(status.as_u16(), customer.internal_id);
         let marker = key.marker(kept, self.now);
         transaction.create_over_expired(&marker, self.now.unix_seconds(), Conflict::HandledBefore);
     }

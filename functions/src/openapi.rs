@@ -4,9 +4,10 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::endpoints::{
-    change_password, check, create_customer, delete_customer, forgot_password, get_customer, intake_submit,
-    issue_credentials, list_customers, list_products, login, logout, me, put_product, register, reset_password,
-    stripe_webhook, track, update_customer, update_me,
+    assign_delivery, billing_customers, change_password, check, create_customer, dashboard, data_quality,
+    delete_customer, forgot_password, get_customer, intake_submit, issue_credentials, link_audit, list_customers,
+    list_products, login, logout, me, put_product, register, reset_password, stripe_webhook, track, update_customer,
+    update_me,
 };
 
 #[derive(OpenApi)]
@@ -37,6 +38,11 @@ use crate::endpoints::{
         list_products::handle,
         check::handle,
         track::handle,
+        dashboard::handle,
+        link_audit::handle,
+        data_quality::handle,
+        billing_customers::handle,
+        assign_delivery::handle,
     ),
     modifiers(&Bearer),
     tags(
@@ -44,6 +50,7 @@ use crate::endpoints::{
         (name = "account", description = "Signing in, and what a signed-in user may do."),
         (name = "customers", description = "What an administrator or an API key may do."),
         (name = "products", description = "What there is to hold, and how much of it is used."),
+        (name = "operations", description = "How things stand, who is billed, and who delivers to whom."),
     )
 )]
 struct Document;

@@ -9,9 +9,10 @@ use shared::app::App;
 use shared::config::Need;
 
 use crate::endpoints::{
-    change_password, check, create_customer, delete_customer, forgot_password, get_customer, intake_submit,
-    issue_credentials, list_customers, list_products, login, logout, me, put_product, register, reset_password,
-    stripe_webhook, track, update_customer, update_me,
+    assign_delivery, billing_customers, change_password, check, create_customer, dashboard, data_quality,
+    delete_customer, forgot_password, get_customer, intake_submit, issue_credentials, link_audit, list_customers,
+    list_products, login, logout, me, put_product, register, reset_password, stripe_webhook, track, update_customer,
+    update_me,
 };
 
 /// Who may call a route.
@@ -290,6 +291,66 @@ pub const TRACK: Function = Function {
     routes: &[Route { method: "POST", path: "/v1/track", access: Access::Admin, handler: || post(track::handle) }],
 };
 
+/// `GET /admin/dashboard`.
+pub const DASHBOARD: Function = Function {
+    name: "dashboard",
+    needs: &[Need::JwtKeys],
+    routes: &[Route {
+        method: "GET",
+        path: "/admin/dashboard",
+        access: Access::Admin,
+        handler: || get(dashboard::handle),
+    }],
+};
+
+/// `GET /admin/link-audit`.
+pub const LINK_AUDIT: Function = Function {
+    name: "link-audit",
+    needs: &[Need::JwtKeys],
+    routes: &[Route {
+        method: "GET",
+        path: "/admin/link-audit",
+        access: Access::Admin,
+        handler: || get(link_audit::handle),
+    }],
+};
+
+/// `GET /admin/data-quality`.
+pub const DATA_QUALITY: Function = Function {
+    name: "data-quality",
+    needs: &[Need::JwtKeys],
+    routes: &[Route {
+        method: "GET",
+        path: "/admin/data-quality",
+        access: Access::Admin,
+        handler: || get(data_quality::handle),
+    }],
+};
+
+/// `GET /admin/billing/customers`.
+pub const BILLING_CUSTOMERS: Function = Function {
+    name: "billing-customers",
+    needs: &[Need::JwtKeys],
+    routes: &[Route {
+        method: "GET",
+        path: "/admin/billing/customers",
+        access: Access::Admin,
+        handler: || get(billing_customers::handle),
+    }],
+};
+
+/// `POST /admin/delivery-assignments`.
+pub const ASSIGN_DELIVERY: Function = Function {
+    name: "assign-delivery",
+    needs: &[Need::JwtKeys],
+    routes: &[Route {
+        method: "POST",
+        path: "/admin/delivery-assignments",
+        access: Access::Admin,
+        handler: || post(assign_delivery::handle),
+    }],
+};
+
 /// The schedule that completes what lacks a reference, a login or a number.
 pub const BACKFILL: Function = Function { name: "backfill", needs: &[], routes: &[] };
 
@@ -319,6 +380,11 @@ pub const ALL: &[&Function] = &[
     &LIST_PRODUCTS,
     &CHECK,
     &TRACK,
+    &DASHBOARD,
+    &LINK_AUDIT,
+    &DATA_QUALITY,
+    &BILLING_CUSTOMERS,
+    &ASSIGN_DELIVERY,
     &BACKFILL,
     &NOTIFY,
 ];

@@ -123,7 +123,7 @@ pub struct HeldProductView {
 }
 
 impl HeldProductView {
-    fn new(held: HeldProduct, now: Time) -> Self {
+    pub(crate) fn new(held: HeldProduct, now: Time) -> Self {
         Self {
             status: held.status_at(now),
             id: held.id,

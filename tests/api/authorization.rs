@@ -103,8 +103,20 @@ fn request(route: &Route) -> Option<(Value, &'static str)> {
         ("PATCH", "/v1/customers/{id}") => (json!({ "area": "North" }), ""),
         ("DELETE", "/v1/customers/{id}") => (Value::Null, "customer_not_found"),
         ("POST", "/v1/customers/{id}/credentials") => (json!({ "deliver": true }), ""),
-        ("PUT", "/v1/products/{id}") | ("POST", "/v1/check" | "/v1/track") => (json!({}), "invalid_request"),
-        ("GET", "/auth/me" | "/v1/customers" | "/v1/customers/{id}" | "/v1/products") => (Value::Null, ""),
+        ("PUT", "/v1/products/{id}") | ("POST", "/v1/check" | "/v1/track" | "/admin/delivery-assignments") => {
+            (json!({}), "invalid_request")
+        }
+        (
+            "GET",
+            "/auth/me"
+            | "/v1/customers"
+            | "/v1/customers/{id}"
+            | "/v1/products"
+            | "/admin/dashboard"
+            | "/admin/link-audit"
+            | "/admin/data-quality"
+            | "/admin/billing/customers",
+        ) => (Value::Null, ""),
         _ => return None,
     };
     Some(request)

@@ -75,7 +75,8 @@ impl Original {
             _ => {
                 let separators = ["", ";", " ", "&", "\n", ",,", "%2C", ", ", " ,"];
                 let equals = ["=", "", ":", "==", "= ", " =", "=\""];
-                header = header.replacen(',', dice.pick::<&str>(&separators), 1).replace('=', dice.pick::<&str>(&equals));
+                header =
+                    header.replacen(',', dice.pick::<&str>(&separators), 1).replace('=', dice.pick::<&str>(&equals));
             }
         }
         (header, body)
@@ -109,7 +110,7 @@ impl Original {
             "v1=".to_owned(),
             "t=".to_owned(),
         ];
-        let mut pairs: Vec<&str> = (0..1 + dice.below(8)).map(|_| dice.pick(&pool).as_str()).collect();
+        let mut pairs: Vec<&str> = (0..=dice.below(8)).map(|_| dice.pick(&pool).as_str()).collect();
         dice.shuffle(&mut pairs);
         pairs.join(",")
     }

@@ -190,7 +190,7 @@ impl Connector {
     /// Holds one attempt back until it is told to go on. Its count starts now. The SDK's own
     /// timeouts go on meanwhile.
     #[must_use]
-    pub fn pause(&self, at: When) -> Pause {
+    pub fn pause(&self, at: &When) -> Pause {
         self.lock().gates.arm(at)
     }
 

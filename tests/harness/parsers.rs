@@ -255,8 +255,11 @@ fn is_signed(token: &str) -> bool {
 /// The outcome of a body, without what it says.
 type Verdict = Result<(), ApiError>;
 
+/// Reads a body as a request of one type.
+type Reading = fn(&[u8]) -> Verdict;
+
 /// Every request type, by its name.
-pub const BODIES: &[(&str, fn(&[u8]) -> Verdict)] = &[
+pub const BODIES: &[(&str, Reading)] = &[
     ("ChangePasswordRequest", read::<ChangePasswordRequest>),
     ("CheckRequest", read::<CheckRequest>),
     ("CreateCustomerRequest", read::<CreateCustomerRequest>),

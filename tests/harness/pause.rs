@@ -54,8 +54,8 @@ struct Armed {
 }
 
 impl Gates {
-    pub(crate) fn arm(&mut self, at: When) -> Pause {
-        let (operation, left) = match at {
+    pub(crate) fn arm(&mut self, at: &When) -> Pause {
+        let (operation, left) = match *at {
             When::Call(n) => (None, n),
             When::Operation(name, n) => (Some(name), n),
             When::Every(_) => panic!("one call waits, not every one"),

@@ -112,7 +112,7 @@ impl Scene {
 
     /// Runs both; the second while the first is held at `at`, or after it.
     async fn interleave<A, B>(&self, at: When, one: impl Future<Output = A>, two: impl Future<Output = B>) -> (A, B) {
-        let pause = self.one.connector.pause(at);
+        let pause = self.one.connector.pause(&at);
         let mut one = pin!(one);
         let early = tokio::select! {
             biased;

@@ -6,20 +6,18 @@ use axum::Json;
 use axum::extract::{Query, State};
 use serde::Serialize;
 use shared::app::App;
-use shared::contact::{EmailAddress, Phone};
 use shared::domain::customer::{Customer, Status};
 use shared::domain::user::Role;
 use shared::http::ApiError;
 use shared::http::caller::Admin;
 use shared::http::page::{Page, PageRequest};
 use shared::http::problem::Problem;
-use shared::ids::{CustomerId, Identifier};
-use shared::store::StoreError;
+use shared::ids::CustomerId;
 use shared::store::key::Key;
 use shared::store::list::position;
-use shared::store::members::EmailMembers;
 use utoipa::ToSchema;
 
+use crate::search::exact;
 use crate::view::CustomerView;
 
 /// Pages of the index that one request reads; what it found by then is a page, if a short one.
@@ -150,25 +148,4 @@ async fn find(app: &App, page: &PageRequest, status: Option<Status>, search: &st
     let more = found.len() > page.limit;
     let next = found.keys().nth(page.limit - 1).filter(|_| more).cloned();
     Ok((found.into_values().take(page.limit).collect(), next))
-}
-
-/// Whom `search` names exactly, read strongly consistently.
-async fn exact(app: &App, search: &str) -> Result<BTreeSet<CustomerId>, StoreError> {
-    let mut ids = BTreeSet::new();
-    // References and numbers are read aloud and typed: their case does not matter.
-    let issued = Identifier::parse(&search.to_uppercase(), &app.settings);
-    let issued = issued.filter(|identifier| !matches!(identifier, Identifier::External(_)));
-    let given = Identifier::parse(search, &app.settings).filter(|given| Some(given) != issued.as_ref());
-    for identifier in issued.iter().chain(&given) {
-        ids.extend(app.store.find_customer(identifier).await?.map(|customer| customer.internal_id));
-    }
-    if let Ok(email) = EmailAddress::parse(search) {
-        let list: Option<EmailMembers> = app.store.get(&Key::email_members(&email)).await?;
-        ids.extend(list.into_iter().flat_map(|list| list.members));
-    }
-    if let Ok(phone) = Phone::parse(search, app.settings.phone_default_country) {
-        let people = app.store.people_by_phone(&phone).await?;
-        ids.extend(people.customers.iter().map(|customer| customer.internal_id));
-    }
-    Ok(ids)
 }

@@ -1,13 +1,18 @@
 //! One file per endpoint: its request, its answer, `handle`.
 
+pub mod assign_delivery;
+pub mod billing_customers;
 pub mod change_password;
 pub mod check;
 pub mod create_customer;
+pub mod dashboard;
+pub mod data_quality;
 pub mod delete_customer;
 pub mod forgot_password;
 pub mod get_customer;
 pub mod intake_submit;
 pub mod issue_credentials;
+pub mod link_audit;
 pub mod list_customers;
 pub mod list_products;
 pub mod login;

@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::plan::Row;
 use super::walk::Walk;
 use crate::billing::replay;
+use crate::reports;
 use crate::stripe_customer;
 
 /// Entries of the queue read at once.
@@ -72,7 +73,7 @@ pub async fn run(app: &App, deadline: Option<Time>) -> Result<Summary, ApiError>
     let stripe_until = now.plus_seconds(STRIPE_SECONDS);
     let run_id = now.new_id();
     let mut walk = Walk::new(app, run_id, RunKind::Backfill, app.settings.backfill_invites);
-    let (mut overdue, mut start) = (0, None);
+    let (mut overdue, mut start, mut report_due) = (0, None, false);
     let stopped = 'pages: loop {
         let page = app.store.due_work(now, start, PAGE).await?;
         let mut rows = Vec::new();
@@ -98,6 +99,7 @@ pub async fn run(app: &App, deadline: Option<Time>) -> Result<Summary, ApiError>
                 Due::Recheck(key) => {
                     resume(app.store.reconsider(&key, now).await, "nobody was looked at again", key);
                 }
+                Due::Report => report_due = true,
             }
         }
         if !walk.repair(&rows, Some(stop_at)).await? {
@@ -110,6 +112,10 @@ pub async fn run(app: &App, deadline: Option<Time>) -> Result<Summary, ApiError>
     };
     walk.finish().await?;
     let tally = walk.tally;
+    // Last of all, so that it shows what the run did, and keeps nobody waiting.
+    if report_due && !stopped {
+        resume(reports::refresh(app, stop_at).await, "the reports could not be refreshed", run_id);
+    }
     let remaining = if stopped { app.store.count_due_work(now).await? } else { tally.errors };
     count(Metric::MessagesOverdue, overdue, now.unix_ms());
     count(Metric::BackfillAmbiguous, tally.ambiguous, now.unix_ms());

@@ -39,6 +39,7 @@ async fn every_function_logs_one_line_per_request_and_nothing_personal() {
     world.send("get-customer", &Request::get(format!("/v1/customers/{EMAIL}")).bearer(&key)).await;
     let of_the_account = account(&mut world).await;
     meter(&mut world, &key).await;
+    report(&mut world, &key).await;
     let handed_over = administer(&mut world, &key).await;
     world.backfill().await;
 
@@ -81,6 +82,20 @@ async fn meter(world: &mut World, key: &str) {
     let asked = json!({ "customer_id": "PL1", "feature_id": "seed" });
     done(world, "check", &Request::post("/v1/check", &asked).bearer(key)).await;
     done(world, "track", &Request::post("/v1/track", &asked).bearer(key)).await;
+}
+
+/// How things stand.
+async fn report(world: &mut World, key: &str) {
+    for (function, path) in [
+        ("dashboard", "/admin/dashboard"),
+        ("link-audit", "/admin/link-audit"),
+        ("data-quality", "/admin/data-quality"),
+        ("billing-customers", "/admin/billing/customers"),
+    ] {
+        done(world, function, &Request::get(path).bearer(key)).await;
+    }
+    let nobody = json!({ "customer": EMAIL, "delivery_boy": null });
+    done(world, "assign-delivery", &Request::post("/admin/delivery-assignments", &nobody).bearer(key)).await;
 }
 
 /// What becomes of `PL1` in the hands of an administrator; answers the password handed over.

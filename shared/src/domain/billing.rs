@@ -10,7 +10,7 @@ use crate::domain::subscription::SubscriptionChange;
 use crate::ids::CustomerId;
 
 /// What an invoice that was paid says of itself.
-const PAID: &str = "paid";
+pub(super) const PAID: &str = "paid";
 
 /// What an event changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -42,6 +42,13 @@ impl Status {
     }
 }
 
+/// Whether a customer that came from `origin`, stands at `status` and has the login `user_id` is a lead.
+#[must_use]
+pub fn is_lead(origin: Origin, status: Status, user_id: Option<UserId>) -> bool {
+    let unpaid = matches!(status, Status::PendingPayment | Status::PaymentFailed);
+    origin == Origin::Intake && user_id.is_none() && unpaid
+}
+
 /// How a customer came to be. Only intake makes leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -211,9 +218,7 @@ impl Customer {
     /// Whether it is a lead: it came by intake, has not paid, and so has neither login nor number.
     #[must_use]
     pub fn is_lead(&self) -> bool {
-        self.origin == Origin::Intake
-            && self.user_id.is_none()
-            && matches!(self.status, Status::PendingPayment | Status::PaymentFailed)
+        is_lead(self.origin, self.status, self.user_id)
     }
 
     /// Its e-mail address, unless that is a placeholder.

@@ -4,11 +4,14 @@
 //! and answers what the world should look like; `store` makes it so in one transaction.
 
 pub mod activation;
+pub mod amounts;
 pub mod attempts;
 pub mod balance;
 pub mod billing;
+pub mod census;
 pub mod credential;
 pub mod customer;
+pub mod figures;
 pub mod get_or_create;
 pub mod intake;
 pub mod intent;

@@ -96,6 +96,14 @@ pub struct TemporaryPassword {
     pub kid: Option<String>,
 }
 
+impl TemporaryPassword {
+    /// Whether it has stopped working by `now`.
+    #[must_use]
+    pub fn has_expired(&self, now: Time) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+}
+
 impl User {
     /// A new account without a password.
     #[must_use]
@@ -138,8 +146,7 @@ impl User {
     /// never activated, or whose temporary password has expired.
     #[must_use]
     pub fn usable_hash(&self, now: Time) -> Option<&str> {
-        let expires_at = self.temporary.as_ref().and_then(|temporary| temporary.expires_at);
-        let expired = expires_at.is_some_and(|at| at <= now);
+        let expired = self.temporary.as_ref().is_some_and(|temporary| temporary.has_expired(now));
         self.password_hash.as_deref().filter(|_| self.enabled && !expired)
     }
 

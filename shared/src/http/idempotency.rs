@@ -78,6 +78,7 @@ impl Idempotency {
             status: answer.status,
             customer_id: answer.customer_id,
             checkout_url: answer.checkout_url,
+            delivery_boy_id: answer.delivery_boy_id,
             expires_at: IdempotencyMarker::expiry(now),
         }
     }
@@ -106,6 +107,16 @@ pub struct Answer {
     pub customer_id: crate::ids::CustomerId,
     /// The checkout it named.
     pub checkout_url: Option<String>,
+    /// The delivery boy it named.
+    pub delivery_boy_id: Option<crate::ids::UserId>,
+}
+
+impl Answer {
+    /// An answer about a customer that names nothing else.
+    #[must_use]
+    pub fn about(status: u16, customer_id: crate::ids::CustomerId) -> Self {
+        Self { status, customer_id, checkout_url: None, delivery_boy_id: None }
+    }
 }
 
 /// Marks `response` as one that was given before.

@@ -8,10 +8,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::client::request_id;
+use crate::domain::customer::Customer;
 use crate::domain::get_or_create::Refusal;
 use crate::domain::update;
+use crate::domain::user::User;
+use crate::ids::{Crn, CustomerId, UserId};
 use crate::password::HashError;
 use crate::store::{Refused, StoreError};
+use crate::text::Name;
 
 /// A field that does not hold what it should.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -20,6 +24,36 @@ pub struct FieldError {
     pub field: String,
     /// What is wrong with it.
     pub message: String,
+}
+
+/// Somebody whom a field could mean: a customer or a user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Candidate {
+    /// The customer.
+    pub internal_id: Option<CustomerId>,
+    /// Its reference.
+    pub customer_reference: Option<Crn>,
+    /// The user, or the customer's login.
+    pub user_id: Option<UserId>,
+    /// Who it is.
+    pub name: Option<Name>,
+}
+
+impl From<Customer> for Candidate {
+    fn from(customer: Customer) -> Self {
+        Self {
+            internal_id: Some(customer.internal_id),
+            customer_reference: customer.customer_reference,
+            user_id: customer.user_id,
+            name: customer.contact.name,
+        }
+    }
+}
+
+impl From<User> for Candidate {
+    fn from(user: User) -> Self {
+        Self { internal_id: None, customer_reference: None, user_id: Some(user.user_id), name: user.name }
+    }
 }
 
 /// Why a request was refused.
@@ -77,6 +111,15 @@ pub enum ApiError {
     IdTaken,
     /// The user has chosen a password already.
     AlreadyActive,
+    /// What a field says fits several.
+    Ambiguous {
+        /// The field.
+        field: &'static str,
+        /// Those whom it fits.
+        candidates: Vec<Candidate>,
+    },
+    /// The user does not deliver.
+    NotADeliveryBoy,
     /// The customer holds a live Stripe subscription.
     HasSubscription,
     /// The cursor is none of ours, or of another list.
@@ -106,6 +149,9 @@ pub struct Problem {
     /// The fields that are wrong, with `invalid_request` only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    /// Those who could be meant, with `ambiguous` only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    candidates: Vec<Candidate>,
 }
 
 impl ApiError {
@@ -143,6 +189,8 @@ impl ApiError {
             Self::NotACustomer => (StatusCode::CONFLICT, "not_a_customer"),
             Self::StripeIdTaken => (StatusCode::CONFLICT, "stripe_id_taken"),
             Self::AlreadyActive => (StatusCode::CONFLICT, "already_active"),
+            Self::Ambiguous { .. } => (StatusCode::CONFLICT, "ambiguous"),
+            Self::NotADeliveryBoy => (StatusCode::CONFLICT, "not_a_delivery_boy"),
             Self::HasSubscription => (StatusCode::CONFLICT, "has_subscription"),
             Self::InvalidCursor => (StatusCode::BAD_REQUEST, "invalid_cursor"),
             Self::InvalidSignature => (StatusCode::BAD_REQUEST, "invalid_signature"),
@@ -182,6 +230,8 @@ impl ApiError {
             Self::StripeIdTaken => "Another customer has this `stripe_id`.".into(),
             Self::IdTaken => "Another customer has this `id`.".into(),
             Self::AlreadyActive => "The user has chosen a password; they can reset it themselves.".into(),
+            Self::Ambiguous { field, .. } => format!("`{field}` fits several; `candidates` names them. Send an id."),
+            Self::NotADeliveryBoy => "The user is no delivery boy.".into(),
             Self::HasSubscription => "The customer has a subscription; send `?cancel_subscriptions=true`.".into(),
             Self::InvalidCursor => "The `cursor` is not one of this list; begin again without it.".into(),
             Self::InvalidSignature => "The `Stripe-Signature` header does not verify.".into(),
@@ -204,13 +254,19 @@ impl IntoResponse for ApiError {
         if let Self::Unavailable(cause) | Self::Internal(cause) = &self {
             tracing::error!(request_id = request_id().as_deref().unwrap_or("-"), code, cause, "request failed");
         }
+        let (errors, candidates) = match &self {
+            Self::InvalidRequest(errors) => (errors.clone(), Vec::new()),
+            Self::Ambiguous { candidates, .. } => (Vec::new(), candidates.clone()),
+            _ => (Vec::new(), Vec::new()),
+        };
         let problem = Problem {
             kind: format!("/problems/{code}"),
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             code,
             detail: self.detail(),
-            errors: if let Self::InvalidRequest(errors) = &self { errors.clone() } else { Vec::new() },
+            errors,
+            candidates,
         };
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = (status, body).into_response();

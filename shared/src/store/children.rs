@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::item::Entity;
+use super::item::{Entity, from_item};
 use super::key::Key;
 use super::transaction::{Conflict, Refused};
 use super::{Store, StoreError};
 use crate::clock::Time;
+use crate::domain::billing::Invoice;
 use crate::ids::CustomerId;
 
 /// A kind of child, by the beginning of its sort key.
@@ -67,6 +68,12 @@ impl Store {
             Err(Refused::Conflict(_)) => Ok(false),
             Err(Refused::Store(error)) => Err(error),
         }
+    }
+
+    /// What Stripe has billed the customer `id`.
+    pub async fn invoices(&self, id: CustomerId) -> Result<Vec<Invoice>, StoreError> {
+        let items = self.partition(&Key::customer(id).pk, Some(ChildKind::Invoice.prefix())).await?;
+        items.into_iter().map(from_item).collect()
     }
 
     /// The children of a kind, in order of their sort keys, as they are stored.

@@ -58,12 +58,17 @@ pub(super) fn to_item<E: Entity>(entity: &E, op_id: Uuid) -> Result<Item, StoreE
 
 /// The value of `item`.
 pub(super) fn from_item<E: Entity>(item: Item) -> Result<E, StoreError> {
+    row_of(E::KIND, item)
+}
+
+/// What `item`, of which only a part may have been read, says of something of the kind `kind`.
+pub(super) fn row_of<T: DeserializeOwned>(kind: &'static str, item: Item) -> Result<T, StoreError> {
     let pk = item.get("pk").and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
     serde_dynamo::from_item(item).map_err(|error| {
         let key = Key { pk, sk: String::new() }.to_string();
         // The message of the decoder names the attribute and never its value.
-        tracing::error!(kind = E::KIND, key, %error, "an item does not parse");
-        StoreError::Inconsistent { kind: E::KIND, key }
+        tracing::error!(kind, key, %error, "an item does not parse");
+        StoreError::Inconsistent { kind, key }
     })
 }
 

@@ -290,6 +290,12 @@ impl Key {
         Self::head(format!("LEGACY#{}#{id}", source.name()))
     }
 
+    /// What the reports say of a table that is too large to be counted at once.
+    #[must_use]
+    pub fn report() -> Self {
+        Self::head("REPORT#census".into())
+    }
+
     /// An API key, by the SHA-256 of its text.
     #[must_use]
     pub fn api_key(sha256: &str) -> Self {

@@ -2,14 +2,26 @@
 //! not be in it yet, so nothing is decided on it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use uuid::Uuid;
 
 use super::item::{Entity, Item};
 use super::key::Key;
 use super::{Store, StoreError};
-use crate::ids::CustomerId;
+use crate::domain::customer::Customer;
+use crate::domain::user::User;
+use crate::ids::{CustomerId, UserId};
+use crate::text::Name;
 
 /// The partition of all names.
 pub(super) const NAMES: &str = "NAME";
+
+/// The partition of the names of whoever works here.
+pub(super) const STAFF_NAMES: &str = "NAME#staff";
+
+/// A name as it stands in an index: in small letters, told from every other by the id of its owner.
+pub(super) fn name_entry(name: &Name, owner: Uuid) -> String {
+    format!("{}#{owner}", name.as_str().to_lowercase())
+}
 
 /// The partition of the list of a kind.
 pub(super) fn partition(kind: &str) -> String {
@@ -78,6 +90,40 @@ impl Store {
         }
     }
 
+    /// Customers whose whole name is `name`, ignoring case: the first `most`.
+    pub async fn customers_of_name(&self, name: &Name, most: usize) -> Result<Vec<Customer>, StoreError> {
+        let ids = self.owners_of_name(NAMES, name, most).await?;
+        let found = self.batch_get(ids.iter().map(|id| Key::customer(CustomerId(*id)))).await?;
+        let found = ids.iter().filter_map(|id| found.get(&Key::customer(CustomerId(*id))).transpose());
+        let customers: Vec<Customer> = found.collect::<Result<_, _>>()?;
+        Ok(customers.into_iter().filter(|customer| same(customer.contact.name.as_ref(), name)).collect())
+    }
+
+    /// Users other than customers whose whole name is `name`, ignoring case: the first `most`.
+    pub async fn staff_of_name(&self, name: &Name, most: usize) -> Result<Vec<User>, StoreError> {
+        let ids = self.owners_of_name(STAFF_NAMES, name, most).await?;
+        let found = self.batch_get(ids.iter().map(|id| Key::user(UserId(*id)))).await?;
+        let found = ids.iter().filter_map(|id| found.get(&Key::user(UserId(*id))).transpose());
+        let users: Vec<User> = found.collect::<Result<_, _>>()?;
+        Ok(users.into_iter().filter(|user| same(user.name.as_ref(), name)).collect())
+    }
+
+    /// Who is in the index of names `partition` under `name`. An index: it only finds.
+    async fn owners_of_name(&self, partition: &str, name: &Name, most: usize) -> Result<Vec<Uuid>, StoreError> {
+        let request = self
+            .client()
+            .query()
+            .table_name(self.table())
+            .index_name("gsi3")
+            .key_condition_expression("gsi3pk = :names AND begins_with(gsi3sk, :name)")
+            .expression_attribute_values(":names", AttributeValue::S(partition.into()))
+            .expression_attribute_values(":name", AttributeValue::S(format!("{}#", name.as_str().to_lowercase())))
+            .limit(i32::try_from(most).unwrap_or(i32::MAX));
+        let answer = request.send().await.map_err(StoreError::of)?;
+        let pks = answer.items().iter().filter_map(|item| item.get("pk")?.as_s().ok()?.split_once('#'));
+        Ok(pks.filter_map(|(_, id)| id.parse().ok()).collect())
+    }
+
     /// A page of the entities of a kind, oldest first, and where the next begins.
     pub async fn list<E: Entity>(&self, start: Option<Item>, limit: i32) -> Result<(Vec<E>, Option<Item>), StoreError> {
         let request = self
@@ -95,4 +141,8 @@ impl Store {
         let found = keys.iter().filter_map(|key| batch.get(key).transpose());
         Ok((found.collect::<Result<_, _>>()?, answer.last_evaluated_key))
     }
+}
+
+fn same(own: Option<&Name>, name: &Name) -> bool {
+    own.is_some_and(|own| own.as_str().to_lowercase() == name.as_str().to_lowercase())
 }

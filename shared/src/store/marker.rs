@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::item::Entity;
 use super::key::Key;
 use crate::clock::Time;
-use crate::ids::CustomerId;
+use crate::ids::{CustomerId, UserId};
 
 /// How long a webhook event is remembered, in seconds. Stripe repeats one for three days.
 const EVENT_KEEP_SECONDS: i64 = 90 * 86_400;
@@ -111,6 +111,9 @@ pub struct IdempotencyMarker {
     /// The checkout that the answer named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkout_url: Option<String>,
+    /// The delivery boy that the answer named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery_boy_id: Option<UserId>,
     /// When it may be forgotten, in Unix seconds.
     pub expires_at: i64,
 }

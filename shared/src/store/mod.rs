@@ -7,6 +7,7 @@
 pub mod api_key;
 pub mod attempts;
 pub mod balances;
+pub mod census;
 pub mod children;
 pub mod connect;
 pub mod counter;

@@ -18,7 +18,7 @@ use crate::contact::{EmailAddress, Phone};
 use crate::domain::customer::Customer;
 use crate::domain::message::{Message, MessageState};
 use crate::domain::onboarding::Linked;
-use crate::domain::user::User;
+use crate::domain::user::{Role, User};
 use crate::ids::{CustomerId, Identifier, UserId};
 
 /// A unique value and who owns it. A guard of a number or reference outlives its owner.
@@ -55,8 +55,7 @@ impl Entity for Customer {
 
     fn indexes(&self) -> Indexes {
         let position = format!("{}#{}", self.created_at, self.internal_id);
-        let name =
-            self.contact.name.as_ref().map(|name| format!("{}#{}", name.as_str().to_lowercase(), self.internal_id));
+        let name = self.contact.name.as_ref().map(|name| list::name_entry(name, self.internal_id.0));
         Indexes {
             list: Some((list::partition(Self::KIND), position)),
             work: work::review_entry(self.review, self.created_at, &self.key()),
@@ -74,10 +73,13 @@ impl Entity for User {
 
     fn indexes(&self) -> Indexes {
         let position = format!("{}#{}", self.created_at, self.user_id);
+        let staff = self.name.as_ref().filter(|_| self.role != Role::Customer);
+        let name = staff.map(|name| list::name_entry(name, self.user_id.0));
         Indexes {
             list: Some((list::partition(Self::KIND), position)),
             work: work::review_entry(self.review, self.created_at, &self.key()),
-            name: None,
+            // A customer is found by the name of their customer record.
+            name: name.map(|name| (list::STAFF_NAMES.into(), name)),
         }
     }
 }

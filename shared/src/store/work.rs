@@ -35,16 +35,18 @@ pub enum Due {
     StripeIntent(CustomerId),
     /// Something that people share who are to be looked at again.
     Recheck(Key),
+    /// The census that somebody asked for.
+    Report,
 }
 
 impl Due {
     fn of(item: &Item) -> Option<Self> {
         let (kind, id) = item.get("pk")?.as_s().ok()?.split_once('#')?;
-        if kind == "RECHECK" {
-            return Key::of(item).map(Self::Recheck);
-        }
-        if kind == "REPLAY" {
-            return Some(Self::Replay(id.to_owned()));
+        match kind {
+            "REPLAY" => return Some(Self::Replay(id.to_owned())),
+            "REPORT" => return Some(Self::Report),
+            "RECHECK" => return Key::of(item).map(Self::Recheck),
+            _ => {}
         }
         let id = id.parse().ok()?;
         match kind {

@@ -1,0 +1,9 @@
+//! The function `assign-delivery`.
+
+use functions::routes::ASSIGN_DELIVERY;
+use functions::serve::{InitError, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), InitError> {
+    serve(&ASSIGN_DELIVERY).await
+}

@@ -1,0 +1,9 @@
+//! The function `billing-customers`.
+
+use functions::routes::BILLING_CUSTOMERS;
+use functions::serve::{InitError, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), InitError> {
+    serve(&BILLING_CUSTOMERS).await
+}

@@ -1,0 +1,9 @@
+//! The function `dashboard`.
+
+use functions::routes::DASHBOARD;
+use functions::serve::{InitError, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), InitError> {
+    serve(&DASHBOARD).await
+}

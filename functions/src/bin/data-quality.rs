@@ -1,0 +1,9 @@
+//! The function `data-quality`.
+
+use functions::routes::DATA_QUALITY;
+use functions::serve::{InitError, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), InitError> {
+    serve(&DATA_QUALITY).await
+}

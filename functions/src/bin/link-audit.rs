@@ -1,0 +1,9 @@
+//! The function `link-audit`.
+
+use functions::routes::LINK_AUDIT;
+use functions::serve::{InitError, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), InitError> {
+    serve(&LINK_AUDIT).await
+}
