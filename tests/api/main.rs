@@ -3,6 +3,7 @@
 
 mod accounts;
 mod authorization;
+mod autumn_cases;
 mod backfill;
 mod budgets;
 mod change_password;

@@ -45,6 +45,7 @@ struct Kept {
     sessions: Vec<Value>,
     forms: Vec<Form>,
     canceled: Vec<String>,
+    refused: usize,
     keys: HashMap<String, (Bytes, Option<(StatusCode, Value)>)>,
 }
 
@@ -91,6 +92,11 @@ impl StripeApi {
     /// The subscriptions that were canceled, in order.
     pub fn canceled(&self) -> Vec<String> {
         lock(&self.shared).canceled.clone()
+    }
+
+    /// How many requests came under the key of another one.
+    pub fn refused(&self) -> usize {
+        lock(&self.shared).refused
     }
 
     /// The forms that were carried out, in order.
@@ -168,9 +174,12 @@ async fn carry_out(
             .expect("a form");
     let fault = {
         let mut kept = lock(shared);
-        if let Some((known, answer)) = kept.keys.get(&key) {
+        if kept.keys.get(&key).is_some_and(|(known, _)| *known != body) {
+            kept.refused += 1;
+            return refusal(StatusCode::BAD_REQUEST, "idempotency_error");
+        }
+        if let Some((_, answer)) = kept.keys.get(&key) {
             return match answer {
-                _ if *known != body => refusal(StatusCode::BAD_REQUEST, "idempotency_error"),
                 Some((status, answer)) => (*status, Json(answer.clone())).into_response(),
                 None => refusal(StatusCode::CONFLICT, "idempotency_key_in_use"),
             };
