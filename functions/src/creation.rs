@@ -23,6 +23,8 @@ use shared::store::records::Guard;
 use shared::store::retry::Backoff;
 use shared::store::{Conflict, Refused, StoreError, Transaction};
 
+use crate::stripe_customer::intend_subscriptions;
+
 /// One request and what stays the same however often it is planned anew.
 pub struct Creation {
     app: App,
@@ -115,13 +117,13 @@ impl Creation {
                 placeholder_domain: &self.app.settings.placeholder_email_domain,
             };
             let plan = plan(&self.request, picture.found, new)?;
+            let trier = trier(&plan);
             let known = Known { lists: &picture.lists, intents: &picture.intents };
             match self.execute(plan, known, offer, &mut drawn).await? {
                 Ok(created) => return self.with_usage(created, picture.usage).await,
                 Err(Conflict::StripeCustomerTaken) => return Err(ApiError::StripeIdTaken),
                 Err(Conflict::TrialUsed) => {
-                    let fingerprint = self.request.fingerprint.as_deref();
-                    let used = self.app.store.trials_used(&picture.catalogue, self.new_id, fingerprint).await?;
+                    let used = self.app.store.trials_used(&picture.catalogue, trier.0, trier.1.as_deref()).await?;
                     trials_used = used;
                 }
                 Err(conflict) => drawn.discard(conflict),
@@ -223,29 +225,39 @@ impl Creation {
         }
         let mut transaction = self.app.store.transaction();
         let mut warnings = Vec::new();
-        let (status, customer) = match plan {
-            Plan::Unchanged(customer) => (StatusCode::OK, *customer),
-            Plan::Change { before, after, login: None } => {
+        let (status, before, customer) = match plan {
+            Plan::Unchanged(before) => {
+                let mut after = before.clone();
+                if self.attach(&mut after, offer) {
+                    transaction.save_customer(Some(&before), &after, lists);
+                }
+                (StatusCode::OK, Some(before), *after)
+            }
+            Plan::Change { before, mut after, login: None } => {
+                self.attach(&mut after, offer);
                 transaction.save_customer(Some(&before), &after, lists);
-                (StatusCode::OK, *after)
+                (StatusCode::OK, Some(before), *after)
             }
             Plan::Change { before, mut after, login: Some(login) } => {
                 if before.is_lead() {
                     warnings = self.start(&mut after, offer);
+                } else {
+                    self.attach(&mut after, offer);
                 }
                 let linked = self.onboard(*after, login, drawn).await?;
                 transaction.save_linked(Some(&before), &linked, lists);
-                transaction.use_trials(Some(&before), &linked.customer);
-                (StatusCode::OK, linked.customer)
+                (StatusCode::OK, Some(before), linked.customer)
             }
             Plan::Create { mut customer, login } => {
                 warnings = self.start(&mut customer, offer);
                 let linked = self.onboard(*customer, login, drawn).await?;
                 transaction.save_linked(None, &linked, lists);
-                transaction.use_trials(None, &linked.customer);
-                (StatusCode::CREATED, linked.customer)
+                (StatusCode::CREATED, None, linked.customer)
             }
         };
+        let before = before.as_deref();
+        transaction.use_trials(before, &customer);
+        intend_subscriptions(&self.app, &mut transaction, before, &customer, offer.catalogue, self.now);
         self.keep_answer(&mut transaction, status, &customer);
         self.intend(&mut transaction, &customer, known.intents, &mut warnings);
         if transaction.is_empty() {
@@ -286,6 +298,18 @@ impl Creation {
         offer.start(&mut customer.products, self.products.choice.as_ref(), self.now)
     }
 
+    /// Gives a customer who is there what was chosen for them, once: what they hold already stays
+    /// as it is, in whatever state. A lead holds nothing yet. Answers whether anything was given.
+    fn attach(&self, after: &mut Customer, offer: Offer<'_>) -> bool {
+        let Some(choice) = &self.products.choice else { return false };
+        if after.is_lead() || after.products.iter().any(|held| held.id == choice.product_id) {
+            return false;
+        }
+        Offer { defaults: false, ..offer }.start(&mut after.products, Some(choice), self.now);
+        after.updated_at = self.now;
+        true
+    }
+
     /// A thousand customers of one address are a mistake of the caller, and a list that no item
     /// could hold.
     fn refuse_crowd(&self, lists: &MemberLists) -> Result<(), ApiError> {
@@ -314,6 +338,15 @@ impl Creation {
 
 fn created(status: StatusCode, customer: Customer, warnings: Vec<&'static str>) -> Created {
     Created { status, customer, usage: Vec::new(), warnings, replayed: false }
+}
+
+/// Whose trials count: the customer of a plan, and the fingerprint of the person behind them.
+fn trier(plan: &Plan) -> (CustomerId, Option<String>) {
+    let customer = match plan {
+        Plan::Unchanged(customer) | Plan::Create { customer, .. } => customer,
+        Plan::Change { after, .. } => after,
+    };
+    (customer.internal_id, customer.fingerprint.clone())
 }
 
 /// Whether the customer of a plan is to join the list of an e-mail address.

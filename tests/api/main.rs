@@ -29,6 +29,7 @@ mod register;
 mod secrets;
 mod sessions;
 mod stripe_customers;
+mod stripe_subscriptions;
 mod subscriptions;
 mod tidy;
 mod track;

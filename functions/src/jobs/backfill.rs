@@ -107,10 +107,10 @@ pub async fn run(app: &App, deadline: Option<Time>) -> Result<Summary, ApiError>
                         tracing::error!(stripe_customer, ?error, "parked events could not be applied");
                     }
                 }
-                Due::StripeIntent(id) if app.clock.now() < stripe_until => {
-                    stripe_customer::pursue(app, id).await;
+                Due::StripeIntent(id, product) if app.clock.now() < stripe_until => {
+                    stripe_customer::resume(app, id, product.as_ref()).await;
                 }
-                Due::StripeIntent(_) => {}
+                Due::StripeIntent(..) => {}
                 Due::Customer(id) => summary.add(Row::Customer(id).repair(app).await),
                 Due::User(id) => summary.add(Row::User(id).repair(app).await),
             }

@@ -246,6 +246,12 @@ impl HeldProduct {
         if self.status == ProductStatus::Trialing && over { ProductStatus::Expired } else { self.status }
     }
 
+    /// Whether it waits for a subscription at Stripe of which nothing is known yet.
+    #[must_use]
+    pub fn awaits_subscription(&self) -> bool {
+        self.status == ProductStatus::Scheduled && self.subscription_id.is_none()
+    }
+
     /// What it includes of `feature`, if anything.
     #[must_use]
     pub fn item(&self, feature: &FeatureId) -> Option<&Item> {

@@ -112,6 +112,31 @@ pub fn apply(held: &mut Vec<HeldProduct>, change: &SubscriptionChange, product: 
     true
 }
 
+/// What becomes of a subscription that was made for a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// The product follows it from now on; its events say where to.
+    Followed,
+    /// Stripe's events were faster.
+    Known,
+    /// The product is gone, or has another.
+    Unwanted,
+}
+
+/// Notes that `subscription` was made for `product`, if that still waits for one.
+pub fn follow_made(held: &mut [HeldProduct], product: &ProductId, subscription: &str) -> Made {
+    let Some(holding) = held.iter_mut().find(|holding| holding.id == *product) else { return Made::Unwanted };
+    let known = holding.subscriptions.iter().any(|other| other.id == subscription);
+    if known || holding.subscription_id.as_deref() == Some(subscription) {
+        return Made::Known;
+    }
+    if !holding.awaits_subscription() {
+        return Made::Unwanted;
+    }
+    holding.subscription_id = Some(subscription.to_owned());
+    Made::Followed
+}
+
 /// Remembers `news` unless a later word is known.
 fn learn(known: &mut Vec<Subscription>, news: &Subscription) -> bool {
     match known.iter().position(|other| other.id == news.id) {

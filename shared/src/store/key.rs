@@ -151,6 +151,12 @@ impl Key {
         Self::head(format!("STRIPE_INTENT#{id}"))
     }
 
+    /// The intent to subscribe a customer to a product.
+    #[must_use]
+    pub fn subscription_intent(id: CustomerId, product: &ProductId) -> Self {
+        Self::head(format!("SUBSCRIPTION_INTENT#{id}#{product}"))
+    }
+
     /// A product; all share a partition, so that one strong query gives the defaults.
     #[must_use]
     pub fn product(id: &ProductId) -> Self {

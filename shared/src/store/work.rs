@@ -11,6 +11,7 @@ use super::key::Key;
 use super::{Store, StoreError};
 use crate::clock::Time;
 use crate::domain::matching::Review;
+use crate::domain::product::ProductId;
 use crate::ids::{CustomerId, UserId};
 
 const DUE: &str = "WORK";
@@ -29,8 +30,8 @@ pub enum Due {
     Purge(CustomerId),
     /// What is parked for a Stripe customer who has become somebody's.
     Replay(String),
-    /// A Stripe customer that is to be made.
-    StripeIntent(CustomerId),
+    /// A Stripe customer that is to be made, or the subscription to a product.
+    StripeIntent(CustomerId, Option<ProductId>),
 }
 
 impl Due {
@@ -39,12 +40,16 @@ impl Due {
         if kind == "REPLAY" {
             return Some(Self::Replay(id.to_owned()));
         }
+        if kind == "SUBSCRIPTION_INTENT" {
+            let (id, product) = id.split_once('#')?;
+            return Some(Self::StripeIntent(CustomerId(id.parse().ok()?), Some(ProductId::parse(product).ok()?)));
+        }
         let id = id.parse().ok()?;
         match kind {
             "USER" => Some(Self::User(UserId(id))),
             "CUSTOMER" => Some(Self::Customer(CustomerId(id))),
             "OUTBOX" => Some(Self::Message(id)),
-            "STRIPE_INTENT" => Some(Self::StripeIntent(CustomerId(id))),
+            "STRIPE_INTENT" => Some(Self::StripeIntent(CustomerId(id), None)),
             "PURGE" => Some(Self::Purge(CustomerId(id))),
             _ => None,
         }
