@@ -133,6 +133,12 @@ impl Key {
         Self { pk: Self::customer(id).pk, sk: format!("INVOICE#{invoice}") }
     }
 
+    /// A payment at Stripe, by payment intent or charge.
+    #[must_use]
+    pub fn stripe_payment(id: &str) -> Self {
+        Self::head(format!("STRIPE_PAYMENT#{id}"))
+    }
+
     /// The marker of a webhook event.
     #[must_use]
     pub fn stripe_event(id: &str) -> Self {
