@@ -237,13 +237,36 @@ async fn events_that_name_somebody_elses_ids_are_recorded_without_effect() {
     let before = app.world().await;
     let mut disputed = subscription("created", "evt_1", 0, "active");
     disputed["data"]["object"]["metadata"]["client_id"] = other.json["internal_id"].clone();
-    let mut unknown = subscription("created", "evt_2", 0, "active");
-    unknown["data"]["object"]["metadata"]["product_id"] = json!("nothing");
-    send(&nobody, &[disputed, unknown]).await;
+    send(&nobody, &[disputed]).await;
     let after = app.world().await;
     after.assert_straight();
     assert_eq!(before.of("customer"), after.of("customer"));
-    assert_eq!((after.of("stripe_event").len(), after.of("parked_event").len()), (2, 0));
+    assert_eq!((after.of("stripe_event").len(), after.of("parked_event").len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_subscription_to_what_the_catalogue_does_not_have_is_not_lost() {
+    let (app, nobody, admin) = subscriber().await;
+    let event = |id: &str, seconds: i64, status: &str| {
+        let mut event = subscription("updated", id, seconds, status);
+        event["data"]["object"]["metadata"]["product_id"] = json!("later");
+        event
+    };
+    send(&nobody, &[event("evt_1", 0, "active")]).await;
+    let product = async || admin.get("/v1/customers/a").await.expect(200).json["products"][0].clone();
+    let held = product().await;
+    assert_eq!((&held["id"], &held["name"], &held["status"]), (&json!("later"), &json!("later"), &json!("active")));
+    assert!(held.get("unlisted").is_none(), "that is nobody's business");
+    admin.delete("/v1/customers/a").await.refused(409, "has_subscription");
+    // Once the catalogue has it, the next event brings what it includes.
+    let items = json!([{ "feature_id": "litres", "included_usage": 10 }]);
+    admin.put("/v1/products/later", json!({ "name": "Later", "items": items })).await.expect(201);
+    send(&nobody, &[event("evt_2", 5, "past_due")]).await;
+    let held = product().await;
+    assert_eq!((&held["name"], &held["status"]), (&json!("Later"), &json!("past_due")));
+    let customer = admin.get("/v1/customers/a").await.expect(200);
+    assert_eq!(customer.json["balances"]["litres"]["granted"], 10);
+    app.world().await.assert_straight();
 }
 
 #[tokio::test]
