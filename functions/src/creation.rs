@@ -55,7 +55,7 @@ pub struct Created {
     /// What they have used.
     pub usage: Vec<Usage>,
     /// What the caller should know.
-    pub warnings: Vec<&'static str>,
+    pub warnings: Vec<String>,
     /// Whether the answer was given before.
     pub replayed: bool,
 }
@@ -208,7 +208,7 @@ impl Creation {
             tokio::join!(self.app.store.customer(marker.customer_id), self.app.store.usage(marker.customer_id));
         let customer = customer?.ok_or(ApiError::CustomerNotFound)?;
         let status = StatusCode::from_u16(marker.status).unwrap_or(StatusCode::OK);
-        Ok(Created { status, customer, usage: usage?, warnings: Vec::new(), replayed: true })
+        Ok(Created { status, customer, usage: usage?, warnings: marker.warnings.clone(), replayed: true })
     }
 
     /// Makes the plan so; the inner error is the race that was lost.
@@ -258,13 +258,15 @@ impl Creation {
         let before = before.as_deref();
         transaction.use_trials(before, &customer);
         intend_subscriptions(&self.app, &mut transaction, before, &customer, offer.catalogue, self.now);
-        self.keep_answer(&mut transaction, status, &customer);
         self.intend(&mut transaction, &customer, known.intents, &mut warnings);
+        let warnings = warnings.into_iter().map(str::to_owned).collect();
+        let created = Created { status, customer, usage: Vec::new(), warnings, replayed: false };
+        self.keep_answer(&mut transaction, &created);
         if transaction.is_empty() {
-            return Ok(Ok(created(status, customer, warnings)));
+            return Ok(Ok(created));
         }
         match transaction.commit(&self.app.store).await {
-            Ok(()) => Ok(Ok(created(status, customer, warnings))),
+            Ok(()) => Ok(Ok(created)),
             Err(Refused::Conflict(conflict)) => Ok(Err(conflict)),
             Err(Refused::Store(error)) => Err(error.into()),
         }
@@ -328,16 +330,13 @@ impl Creation {
         Ok(link(customer, login, &frozen, Terms::Decided))
     }
 
-    fn keep_answer(&self, transaction: &mut Transaction, status: StatusCode, customer: &Customer) {
+    fn keep_answer(&self, transaction: &mut Transaction, created: &Created) {
         let Some(key) = &self.key else { return };
-        let kept = Answer { status: status.as_u16(), customer_id: customer.internal_id, checkout_url: None };
+        let (status, customer_id) = (created.status.as_u16(), created.customer.internal_id);
+        let kept = Answer { status, customer_id, checkout_url: None, warnings: created.warnings.clone() };
         let marker = key.marker(kept, self.now);
         transaction.create_over_expired(&marker, self.now.unix_seconds(), Conflict::HandledBefore);
     }
-}
-
-fn created(status: StatusCode, customer: Customer, warnings: Vec<&'static str>) -> Created {
-    Created { status, customer, usage: Vec::new(), warnings, replayed: false }
 }
 
 /// Whose trials count: the customer of a plan, and the fingerprint of the person behind them.

@@ -59,6 +59,12 @@ async fn a_paid_default_is_left_out_with_a_warning_where_nothing_calls_stripe() 
     product(&admin, "paid", price).await;
     let first = admin.post("/v1/customers", json!({ "id": "a" })).await.expect(201);
     assert_eq!((held(&first), &first.json["warnings"]), (vec![], &json!(["stripe_not_configured"])));
+    let keyed = async || admin.post_with("/v1/customers", json!({ "id": "k" }), &[("idempotency-key", "k")]).await;
+    for replayed in [None, Some("true")] {
+        let answer = keyed().await.expect(201);
+        assert_eq!(answer.header("idempotency-replayed"), replayed);
+        assert_eq!(answer.json["warnings"], json!(["stripe_not_configured"]), "also when it is answered again");
+    }
     product(&admin, "free", json!({})).await;
     let second = admin.post("/v1/customers", json!({ "id": "b" })).await.expect(201);
     assert_eq!(held(&second), [("free", "active")]);

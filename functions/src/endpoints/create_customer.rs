@@ -181,7 +181,7 @@ pub struct CreateCustomerResponse {
     temp_password_note: Option<&'static str>,
     /// What was left out, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<&'static str>,
+    warnings: Vec<String>,
 }
 
 /// The route that is no older name of another.

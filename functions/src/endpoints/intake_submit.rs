@@ -269,7 +269,7 @@ impl Stored {
 }
 
 fn kept(status: StatusCode, lead: &Customer, checkout_url: Option<String>) -> Answer {
-    Answer { status: status.as_u16(), customer_id: lead.internal_id, checkout_url }
+    Answer { status: status.as_u16(), customer_id: lead.internal_id, checkout_url, warnings: Vec::new() }
 }
 
 fn answer(status: StatusCode, lead: &Customer, checkout_url: Option<String>) -> Response {

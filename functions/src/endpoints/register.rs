@@ -168,7 +168,8 @@ impl Registration {
         intend(&self.app, &mut transaction, None, &linked.customer, catalogue, self.now).await?;
         if let Some(key) = &self.key {
             let customer_id = self.customer_id;
-            let kept = Answer { status: StatusCode::CREATED.as_u16(), customer_id, checkout_url: None };
+            let kept =
+                Answer { status: StatusCode::CREATED.as_u16(), customer_id, checkout_url: None, warnings: Vec::new() };
             let marker = key.marker(kept, self.now);
             transaction.create_over_expired(&marker, self.now.unix_seconds(), Conflict::HandledBefore);
         }

@@ -78,6 +78,7 @@ impl Idempotency {
             status: answer.status,
             customer_id: answer.customer_id,
             checkout_url: answer.checkout_url,
+            warnings: answer.warnings,
             expires_at: IdempotencyMarker::expiry(now),
         }
     }
@@ -106,6 +107,8 @@ pub struct Answer {
     pub customer_id: crate::ids::CustomerId,
     /// The checkout it named.
     pub checkout_url: Option<String>,
+    /// What it warned of.
+    pub warnings: Vec<String>,
 }
 
 /// Marks `response` as one that was given before.

@@ -28,6 +28,9 @@ pub(super) const PRODUCTS: &str = "PRODUCTS";
 /// What the sort key of a parked event begins with.
 pub(super) const PARKED: &str = "EVENT#";
 
+/// What the sort key of a further Stripe customer begins with.
+pub(super) const ALIAS: &str = "STRIPE_CUSTOMER#";
+
 /// What the sort key of a balance begins with.
 pub(super) const BALANCE: &str = "BALANCE#";
 
@@ -112,6 +115,12 @@ impl Key {
     #[must_use]
     pub fn stripe_customer(id: &str) -> Self {
         Self::head(format!("STRIPE_CUSTOMER#{id}"))
+    }
+
+    /// That a customer has a Stripe customer beside their own.
+    #[must_use]
+    pub fn stripe_alias(id: CustomerId, stripe_customer: &str) -> Self {
+        Self { pk: Self::customer(id).pk, sk: format!("{ALIAS}{stripe_customer}") }
     }
 
     /// An event that waits for somebody to have its Stripe customer; in order of `created`.

@@ -111,6 +111,9 @@ pub struct IdempotencyMarker {
     /// The checkout that the answer named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkout_url: Option<String>,
+    /// What the answer warned of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// When it may be forgotten, in Unix seconds.
     pub expires_at: i64,
 }

@@ -119,6 +119,8 @@ impl Transaction {
     pub fn add_stripe_customer(&mut self, stripe_customer: &str, owner: CustomerId, now: Time) -> &mut Self {
         let pointer = Guard::new(Key::stripe_customer(stripe_customer), owner.0);
         self.create(&pointer, Conflict::StripeCustomerTaken);
+        // By this the pointer is found when its customer is gone.
+        self.put_anyway(&Guard::new(Key::stripe_alias(owner, stripe_customer), owner.0), Conflict::Changed);
         self.queue_replay(stripe_customer, now)
     }
 
