@@ -5,7 +5,7 @@
 
 use shared::app::App;
 use shared::clock::Time;
-use shared::domain::billing::{Change, Invoice};
+use shared::domain::billing::Change;
 use shared::domain::customer::Customer;
 use shared::domain::product::Product;
 use shared::domain::subscription::{self, SubscriptionChange};
@@ -21,6 +21,8 @@ use shared::store::{Batch, Conflict, Refused, Transaction};
 use shared::stripe::account::AccountEvent;
 use shared::stripe::event::{CustomerName, Event};
 use shared::telemetry::{Metric, count};
+
+use crate::refunds;
 
 /// Parked events read at once.
 const PAGE: i32 = 50;
@@ -92,15 +94,17 @@ impl Account {
     async fn decide(&self, batch: &Batch) -> Result<(Transaction, bool), ApiError> {
         let mut transaction = self.app.store.transaction();
         let mut parked = false;
-        let outcome = match (self.owner(batch)?, &self.about.stripe_customer) {
-            (Owner::Known(id), _) => amend(&self.app, &mut transaction, id, &self.about.change, self.now).await?,
-            (Owner::Nobody, Some(stripe_customer)) => {
+        let outcome = match (&self.about.change, self.owner(batch)?, &self.about.stripe_customer) {
+            // It says nothing of a customer, and needs none.
+            (Change::Paid(paid), _, _) => refunds::paid(&self.app, &mut transaction, paid).await?,
+            (change, Owner::Known(id), _) => amend(&self.app, &mut transaction, id, change, self.now).await?,
+            (_, Owner::Nobody, Some(stripe_customer)) => {
                 transaction.park(&self.parked(stripe_customer));
                 parked = true;
                 "parked"
             }
-            (Owner::Nobody, None) => "no such customer",
-            (Owner::Disputed, _) => {
+            (_, Owner::Nobody, None) => "no such customer",
+            (_, Owner::Disputed, _) => {
                 count(Metric::PoisonEvents, 1, self.now.unix_ms());
                 tracing::warn!(
                     event = self.event.id,
@@ -156,23 +160,21 @@ async fn amend(
     change: &Change,
     now: Time,
 ) -> Result<&'static str, ApiError> {
-    let beside = match change {
-        Change::Subscription(change) => Key::product(&change.product_id),
-        Change::Bill(bill) => Key::invoice(id, &bill.invoice_id),
-        Change::Refund(refund) => Key::invoice(id, &refund.invoice_id),
+    let product = match change {
+        Change::Subscription(change) => Some(Key::product(&change.product_id)),
+        Change::Bill(_) | Change::Refund(_) | Change::Paid(_) => None,
     };
-    let batch = app.store.batch_get([Key::customer(id), beside.clone()]).await?;
+    let batch = app.store.batch_get(product.iter().cloned().chain([Key::customer(id)])).await?;
     let Some(customer) = batch.get::<Customer>(&Key::customer(id))? else { return Ok("no such customer") };
-    let invoice = match change {
+    match change {
         Change::Subscription(change) => {
-            return Ok(subscribe(transaction, &customer, change, batch.get(&beside)?.as_ref(), now));
+            let product: Option<Product> = product.map(|key| batch.get(&key)).transpose()?.flatten();
+            Ok(subscribe(transaction, &customer, change, product.as_ref(), now))
         }
-        Change::Bill(bill) => Invoice::billed(batch.get(&beside)?.as_ref(), id, bill),
-        Change::Refund(refund) => Invoice::refunded(batch.get(&beside)?.as_ref(), id, refund),
-    };
-    let Some(invoice) = invoice else { return Ok("no change") };
-    transaction.save_invoice(&invoice);
-    Ok("invoice")
+        Change::Bill(bill) => refunds::bill(app, transaction, id, bill).await,
+        Change::Refund(refund) => refunds::give_back(app, transaction, id, refund).await,
+        Change::Paid(paid) => refunds::paid(app, transaction, paid).await,
+    }
 }
 
 fn subscribe(

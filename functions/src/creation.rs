@@ -23,6 +23,8 @@ use shared::store::records::Guard;
 use shared::store::retry::Backoff;
 use shared::store::{Conflict, Refused, StoreError, Transaction};
 
+use crate::stripe_customer::intend_subscriptions;
+
 /// One request and what stays the same however often it is planned anew.
 pub struct Creation {
     app: App,
@@ -53,7 +55,7 @@ pub struct Created {
     /// What they have used.
     pub usage: Vec<Usage>,
     /// What the caller should know.
-    pub warnings: Vec<&'static str>,
+    pub warnings: Vec<String>,
     /// Whether the answer was given before.
     pub replayed: bool,
 }
@@ -115,13 +117,13 @@ impl Creation {
                 placeholder_domain: &self.app.settings.placeholder_email_domain,
             };
             let plan = plan(&self.request, picture.found, new)?;
+            let trier = trier(&plan);
             let known = Known { lists: &picture.lists, intents: &picture.intents };
             match self.execute(plan, known, offer, &mut drawn).await? {
                 Ok(created) => return self.with_usage(created, picture.usage).await,
                 Err(Conflict::StripeCustomerTaken) => return Err(ApiError::StripeIdTaken),
                 Err(Conflict::TrialUsed) => {
-                    let fingerprint = self.request.fingerprint.as_deref();
-                    let used = self.app.store.trials_used(&picture.catalogue, self.new_id, fingerprint).await?;
+                    let used = self.app.store.trials_used(&picture.catalogue, trier.0, trier.1.as_deref()).await?;
                     trials_used = used;
                 }
                 Err(conflict) => drawn.discard(conflict),
@@ -206,7 +208,7 @@ impl Creation {
             tokio::join!(self.app.store.customer(marker.customer_id), self.app.store.usage(marker.customer_id));
         let customer = customer?.ok_or(ApiError::CustomerNotFound)?;
         let status = StatusCode::from_u16(marker.status).unwrap_or(StatusCode::OK);
-        Ok(Created { status, customer, usage: usage?, warnings: Vec::new(), replayed: true })
+        Ok(Created { status, customer, usage: usage?, warnings: marker.warnings.clone(), replayed: true })
     }
 
     /// Makes the plan so; the inner error is the race that was lost.
@@ -223,36 +225,48 @@ impl Creation {
         }
         let mut transaction = self.app.store.transaction();
         let mut warnings = Vec::new();
-        let (status, customer) = match plan {
-            Plan::Unchanged(customer) => (StatusCode::OK, *customer),
-            Plan::Change { before, after, login: None } => {
+        let (status, before, customer) = match plan {
+            Plan::Unchanged(before) => {
+                let mut after = before.clone();
+                if self.attach(&mut after, offer) {
+                    transaction.save_customer(Some(&before), &after, lists);
+                }
+                (StatusCode::OK, Some(before), *after)
+            }
+            Plan::Change { before, mut after, login: None } => {
+                self.attach(&mut after, offer);
                 transaction.save_customer(Some(&before), &after, lists);
-                (StatusCode::OK, *after)
+                (StatusCode::OK, Some(before), *after)
             }
             Plan::Change { before, mut after, login: Some(login) } => {
                 if before.is_lead() {
                     warnings = self.start(&mut after, offer);
+                } else {
+                    self.attach(&mut after, offer);
                 }
                 let linked = self.onboard(*after, login, drawn).await?;
                 transaction.save_linked(Some(&before), &linked, lists);
-                transaction.use_trials(Some(&before), &linked.customer);
-                (StatusCode::OK, linked.customer)
+                (StatusCode::OK, Some(before), linked.customer)
             }
             Plan::Create { mut customer, login } => {
                 warnings = self.start(&mut customer, offer);
                 let linked = self.onboard(*customer, login, drawn).await?;
                 transaction.save_linked(None, &linked, lists);
-                transaction.use_trials(None, &linked.customer);
-                (StatusCode::CREATED, linked.customer)
+                (StatusCode::CREATED, None, linked.customer)
             }
         };
-        self.keep_answer(&mut transaction, status, &customer);
+        let before = before.as_deref();
+        transaction.use_trials(before, &customer);
+        intend_subscriptions(&self.app, &mut transaction, before, &customer, offer.catalogue, self.now);
         self.intend(&mut transaction, &customer, known.intents, &mut warnings);
+        let warnings = warnings.into_iter().map(str::to_owned).collect();
+        let created = Created { status, customer, usage: Vec::new(), warnings, replayed: false };
+        self.keep_answer(&mut transaction, &created);
         if transaction.is_empty() {
-            return Ok(Ok(created(status, customer, warnings)));
+            return Ok(Ok(created));
         }
         match transaction.commit(&self.app.store).await {
-            Ok(()) => Ok(Ok(created(status, customer, warnings))),
+            Ok(()) => Ok(Ok(created)),
             Err(Refused::Conflict(conflict)) => Ok(Err(conflict)),
             Err(Refused::Store(error)) => Err(error.into()),
         }
@@ -286,6 +300,18 @@ impl Creation {
         offer.start(&mut customer.products, self.products.choice.as_ref(), self.now)
     }
 
+    /// Gives a customer who is there what was chosen for them, once: what they hold already stays
+    /// as it is, in whatever state. A lead holds nothing yet. Answers whether anything was given.
+    fn attach(&self, after: &mut Customer, offer: Offer<'_>) -> bool {
+        let Some(choice) = &self.products.choice else { return false };
+        if after.is_lead() || after.products.iter().any(|held| held.id == choice.product_id) {
+            return false;
+        }
+        Offer { defaults: false, ..offer }.start(&mut after.products, Some(choice), self.now);
+        after.updated_at = self.now;
+        true
+    }
+
     /// A thousand customers of one address are a mistake of the caller, and a list that no item
     /// could hold.
     fn refuse_crowd(&self, lists: &MemberLists) -> Result<(), ApiError> {
@@ -304,16 +330,22 @@ impl Creation {
         Ok(link(customer, login, &frozen, Terms::Decided))
     }
 
-    fn keep_answer(&self, transaction: &mut Transaction, status: StatusCode, customer: &Customer) {
+    fn keep_answer(&self, transaction: &mut Transaction, created: &Created) {
         let Some(key) = &self.key else { return };
-        let kept = Answer::about(status.as_u16(), customer.internal_id);
+        let about = Answer::about(created.status.as_u16(), created.customer.internal_id);
+        let kept = Answer { warnings: created.warnings.clone(), ..about };
         let marker = key.marker(kept, self.now);
         transaction.create_over_expired(&marker, self.now.unix_seconds(), Conflict::HandledBefore);
     }
 }
 
-fn created(status: StatusCode, customer: Customer, warnings: Vec<&'static str>) -> Created {
-    Created { status, customer, usage: Vec::new(), warnings, replayed: false }
+/// Whose trials count: the customer of a plan, and the fingerprint of the person behind them.
+fn trier(plan: &Plan) -> (CustomerId, Option<String>) {
+    let customer = match plan {
+        Plan::Unchanged(customer) | Plan::Create { customer, .. } => customer,
+        Plan::Change { after, .. } => after,
+    };
+    (customer.internal_id, customer.fingerprint.clone())
 }
 
 /// Whether the customer of a plan is to join the list of an e-mail address.

@@ -19,6 +19,7 @@ pub mod jobs;
 mod lead_checkout;
 pub mod metering;
 pub mod openapi;
+mod refunds;
 pub mod reports;
 pub mod routes;
 mod search;

@@ -1,5 +1,5 @@
-//! Carries out the intent to make a Stripe customer: by the request that wrote it, and by the
-//! backfill where that did not finish.
+//! Carries out the intent to make a Stripe customer, and the subscription of a product that waits
+//! for one: by the request that wrote it, and by the backfill where that did not finish.
 //!
 //! What is about to be done is stored before it is done, on the version that was read: whoever
 //! comes second, or after a crash, knows which key may have been used.
@@ -9,65 +9,135 @@ use std::time::Duration;
 use shared::app::App;
 use shared::clock::Time;
 use shared::domain::customer::Customer;
-use shared::domain::intent::{IntentState, Step, StripeIntent, waits_for_stripe};
+use shared::domain::intent::{IntentState, Step, StripeIntent, newly_waiting};
+use shared::domain::product::{Product, ProductId};
+use shared::domain::subscription::{Made, follow_made};
 use shared::http::ApiError;
 use shared::ids::CustomerId;
-use shared::store::key::Key;
 use shared::store::members::MemberLists;
-use shared::store::records::Guard;
 use shared::store::retry::Backoff;
-use shared::store::{Conflict, Refused, Transaction};
+use shared::store::{Conflict, Refused, StoreError, Transaction};
 use shared::stripe::client::StripeClient;
+use shared::stripe::error::StripeError;
 use shared::telemetry::{Metric, count};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
-/// How long one run may take: less than a request has, and than the intent's lease.
+/// How long one run may take: less than a request has, and than an intent's lease.
 const BUDGET: Duration = Duration::from_secs(6);
 
-/// Calls of one run.
+/// Calls for one intent in one run.
 const MAX_STEPS: usize = 4;
 
-/// Adds the intent to make the Stripe customer that a product of a new `customer` waits for; the
-/// backfill pursues it.
-pub(crate) fn intend(app: &App, transaction: &mut Transaction, customer: &Customer, now: Time) {
-    if app.stripe.is_some() && customer.stripe_id.is_none() && waits_for_stripe(customer) {
+/// Adds the intents that the products of `after` need which `before` did not hold and which wait
+/// for Stripe: its Stripe customer, and their subscriptions. The backfill pursues them.
+pub(crate) async fn intend(
+    app: &App,
+    transaction: &mut Transaction,
+    before: Option<&Customer>,
+    after: &Customer,
+    catalogue: &[Product],
+    now: Time,
+) -> Result<(), StoreError> {
+    intend_subscriptions(app, transaction, before, after, catalogue, now);
+    let waits = newly_waiting(before, after).next().is_some();
+    if app.stripe.is_none() || !waits || after.stripe_id.is_some() {
+        return Ok(());
+    }
+    // One that somebody asked for earlier is under way already.
+    if before.is_none() || app.store.stripe_intent(after.internal_id, None).await?.is_none() {
         let domain = &app.settings.placeholder_email_domain;
-        transaction.save_intent(0, &StripeIntent::new(customer, domain, now));
+        transaction.save_intent(0, &StripeIntent::new(after, domain, now));
+    }
+    Ok(())
+}
+
+/// Adds the intents to subscribe to the products of `after` that wait for it and that `before` did
+/// not hold, at the prices of the `catalogue` as it is now.
+pub(crate) fn intend_subscriptions(
+    app: &App,
+    transaction: &mut Transaction,
+    before: Option<&Customer>,
+    after: &Customer,
+    catalogue: &[Product],
+    now: Time,
+) {
+    if app.stripe.is_none() {
+        return;
+    }
+    for held in newly_waiting(before, after) {
+        let product = catalogue.iter().find(|product| product.id == held.id);
+        if let Some(intent) = product.and_then(|product| StripeIntent::to_subscribe(after, held, product, now)) {
+            transaction.save_intent(0, &intent);
+        }
     }
 }
 
-/// Brings the intent of the customer `id` as far as it goes in a few seconds. Answers the Stripe
-/// customer if it is there now; everything else is left to the backfill.
-pub(crate) async fn pursue(app: &App, id: CustomerId) -> Option<String> {
+/// Brings what `customer` is to have at Stripe as far as it goes in a few seconds. Answers the
+/// Stripe customer if it is there now; everything else is left to the backfill.
+pub(crate) async fn pursue(app: &App, customer: &Customer) -> Option<String> {
+    let end = Instant::now() + BUDGET;
+    let stripe_id = match &customer.stripe_id {
+        Some(own) => own.clone(),
+        None => bring(app, customer.internal_id, None, end).await?,
+    };
+    for held in customer.products.iter().filter(|held| held.awaits_subscription()) {
+        bring(app, customer.internal_id, Some(&held.id), end).await;
+    }
+    Some(stripe_id)
+}
+
+/// Brings one intent of the customer `id` as far as it goes in a few seconds.
+pub(crate) async fn resume(app: &App, id: CustomerId, product: Option<&ProductId>) {
+    bring(app, id, product, Instant::now() + BUDGET).await;
+}
+
+/// Brings an intent as far as it goes until `end`. Answers what the customer has now.
+async fn bring(app: &App, id: CustomerId, product: Option<&ProductId>, end: Instant) -> Option<String> {
     let client = app.stripe.as_ref()?;
-    match timeout(BUDGET, run(app, client, id)).await {
-        Ok(Ok(stripe_id)) => stripe_id,
+    match timeout_at(end, run(app, client, id, product)).await {
+        Ok(Ok(made)) => made,
         Ok(Err(error)) => {
-            tracing::warn!(customer_id = %id, ?error, "a Stripe customer is left to the backfill");
+            tracing::warn!(customer_id = %id, ?product, ?error, "an intent is left to the backfill");
             None
         }
         Err(_) => {
-            tracing::warn!(customer_id = %id, "Stripe took too long; its customer is left to the backfill");
+            tracing::warn!(customer_id = %id, ?product, "Stripe took too long; an intent is left to the backfill");
             None
         }
     }
 }
 
-async fn run(app: &App, client: &StripeClient, id: CustomerId) -> Result<Option<String>, ApiError> {
-    let (intent, customer) = tokio::join!(app.store.stripe_intent(id), app.store.customer(id));
+async fn run(
+    app: &App,
+    client: &StripeClient,
+    id: CustomerId,
+    product: Option<&ProductId>,
+) -> Result<Option<String>, ApiError> {
+    let (intent, customer) = tokio::join!(app.store.stripe_intent(id, product), app.store.customer(id));
     let (Some(intent), customer) = (intent?, customer?) else { return Ok(None) };
-    let settled = customer.as_ref().is_none_or(|customer| customer.stripe_id.is_some());
-    let had = customer.and_then(|customer| customer.stripe_id);
-    let Some((begun, step)) = intent.clone().begin(settled, app.clock.now()) else { return Ok(had) };
-    let mut work = Work { app, client, settled, read: intent.version };
+    let (settled, had) = standing(customer.as_ref(), product);
+    let read = intent.version;
+    let intent = intent.paid_by(customer.as_ref().and_then(|customer| customer.stripe_id.as_deref()));
+    let Some((begun, step)) = intent.begin(settled, app.clock.now()) else { return Ok(had) };
+    let mut work = Work { app, client, settled, read };
     let made = work.pursue(begun, step).await?;
     Ok(made.or(had))
+}
+
+/// Whether nothing is to be made any more, and what there is.
+fn standing(customer: Option<&Customer>, product: Option<&ProductId>) -> (bool, Option<String>) {
+    let Some(customer) = customer else { return (true, None) };
+    let Some(product) = product else { return (customer.stripe_id.is_some(), customer.stripe_id.clone()) };
+    match customer.products.iter().find(|held| held.id == *product) {
+        Some(held) => (!held.awaits_subscription(), held.subscription_id.clone()),
+        None => (true, None),
+    }
 }
 
 struct Work<'a> {
     app: &'a App,
     client: &'a StripeClient,
-    /// Whether the customer is gone or has a Stripe customer.
+    /// Whether the customer is gone, or has what is to be made, or wants it no longer.
     settled: bool,
     /// The version of the intent as it is stored.
     read: u64,
@@ -79,20 +149,16 @@ impl Work<'_> {
             if step == Step::Close && intent.state == IntentState::Pending {
                 intent = intent.closed(IntentState::Void, None);
             }
-            if !self.save(&intent).await? || step == Step::Close {
+            if !self.save(&intent).await? || matches!(step, Step::Close | Step::Wait) {
                 return Ok(None);
             }
             let now = self.app.clock.now();
-            let outcome = match step {
-                Step::Close => Ok(None),
-                Step::Create => self.client.create_customer(&intent).await.map(Some),
-                Step::LookUp => self.client.find_customer(&intent).await,
-            };
-            match outcome {
-                Ok(Some(stripe_id)) => return self.finish(intent, stripe_id, now).await,
+            match self.take(step, &intent).await {
+                Ok(Some(made)) => return self.finish(intent, made, now).await,
                 Ok(None) => (intent, step) = intent.not_found(self.settled, now),
                 Err(error) => {
-                    tracing::warn!(customer_id = %intent.customer_id, %error, ?step, "a Stripe customer was not made");
+                    let product = intent.product_id.as_ref();
+                    tracing::warn!(customer_id = %intent.customer_id, ?product, %error, ?step, "a call to Stripe failed");
                     let (failed, next) = intent.failed(step, &error, now);
                     intent = failed;
                     let Some(next) = next else { return self.give_way(&intent, now).await };
@@ -103,11 +169,22 @@ impl Work<'_> {
         Ok(None)
     }
 
+    async fn take(&self, step: Step, intent: &StripeIntent) -> Result<Option<String>, StripeError> {
+        match (step, &intent.product_id) {
+            (Step::Close | Step::Wait, _) => Ok(None),
+            (Step::Create, None) => self.client.create_customer(intent).await.map(Some),
+            (Step::Create, Some(_)) => self.client.create_subscription(intent).await.map(Some),
+            (Step::LookUp, None) => self.client.find_customer(intent).await,
+            (Step::LookUp, Some(_)) => self.client.find_subscription(intent).await,
+        }
+    }
+
     /// Stores an intent that waits, or that Stripe has refused for good.
     async fn give_way(&mut self, intent: &StripeIntent, now: Time) -> Result<Option<String>, ApiError> {
         if intent.state == IntentState::Refused {
             count(Metric::StripeRefused, 1, now.unix_ms());
-            tracing::error!(customer_id = %intent.customer_id, "Stripe refuses to make this customer");
+            let product = intent.product_id.as_ref();
+            tracing::error!(customer_id = %intent.customer_id, ?product, "Stripe refuses to make this");
         }
         self.save(intent).await?;
         Ok(None)
@@ -127,20 +204,30 @@ impl Work<'_> {
         }
     }
 
-    /// Gives the customer what was made for it, in one transaction with the end of the intent.
-    async fn finish(&self, intent: StripeIntent, stripe_id: String, now: Time) -> Result<Option<String>, ApiError> {
+    /// Gives the customer what was made for it, in one transaction with the end of the intent. A
+    /// subscription that nobody holds is canceled first: it would go on to be billed.
+    async fn finish(&mut self, intent: StripeIntent, made: String, now: Time) -> Result<Option<String>, ApiError> {
         let mut races = Backoff::new();
         let mut pointed_elsewhere = false;
         loop {
             let customer = self.app.store.customer(intent.customer_id).await?;
             let mut transaction = self.app.store.transaction();
-            let state = match &customer {
-                Some(customer) if !pointed_elsewhere => give(&mut transaction, customer, &stripe_id, now),
-                _ => IntentState::Orphaned,
+            let state = match (&customer, &intent.product_id) {
+                (Some(customer), None) if !pointed_elsewhere => give(&mut transaction, customer, &made, now),
+                (Some(customer), Some(product)) => subscribe(&mut transaction, customer, product, &made, now),
+                (None, _) | (_, None) => IntentState::Orphaned,
             };
-            transaction.save_intent(self.read, &intent.clone().closed(state, Some(stripe_id.clone())));
+            if state == IntentState::Orphaned
+                && intent.product_id.is_some()
+                && let Err(error) = self.client.cancel_subscription(&made).await
+            {
+                tracing::error!(customer_id = %intent.customer_id, made, %error, "a subscription was not canceled");
+                self.save(&intent.not_undone(now)).await?;
+                return Ok(None);
+            }
+            transaction.save_intent(self.read, &intent.clone().closed(state, Some(made.clone())));
             match transaction.commit(&self.app.store).await {
-                Ok(()) => return Ok(self.finished(&intent, state, stripe_id, now)),
+                Ok(()) => return Ok(finished(&intent, state, made, now)),
                 Err(Refused::Conflict(Conflict::IntentTaken)) => return Ok(None),
                 Err(Refused::Conflict(Conflict::StripeCustomerTaken)) => pointed_elsewhere = true,
                 Err(Refused::Conflict(_)) if races.wait().await => {}
@@ -148,14 +235,22 @@ impl Work<'_> {
             }
         }
     }
+}
 
-    fn finished(&self, intent: &StripeIntent, state: IntentState, stripe_id: String, now: Time) -> Option<String> {
-        if state == IntentState::Orphaned {
-            count(Metric::StripeOrphans, 1, now.unix_ms());
-            tracing::error!(customer_id = %intent.customer_id, stripe_id, "a Stripe customer belongs to nobody");
-            return None;
+/// What the customer has, now that `made` is there.
+fn finished(intent: &StripeIntent, state: IntentState, made: String, now: Time) -> Option<String> {
+    match (state, &intent.product_id) {
+        (IntentState::Orphaned, Some(product)) => {
+            let customer_id = intent.customer_id;
+            tracing::warn!(%customer_id, %product, made, "a subscription that nobody holds was canceled");
+            None
         }
-        (!self.settled).then_some(stripe_id)
+        (IntentState::Orphaned, None) => {
+            count(Metric::StripeOrphans, 1, now.unix_ms());
+            tracing::error!(customer_id = %intent.customer_id, made, "a Stripe customer belongs to nobody");
+            None
+        }
+        _ => Some(made),
     }
 }
 
@@ -170,9 +265,28 @@ fn give(transaction: &mut Transaction, customer: &Customer, stripe_id: &str, now
         }
         Some(own) if own == stripe_id => IntentState::Done,
         Some(_) => {
-            let alias = Guard::new(Key::stripe_customer(stripe_id), customer.internal_id.0);
-            transaction.create(&alias, Conflict::StripeCustomerTaken);
+            transaction.add_stripe_customer(stripe_id, customer.internal_id, now);
             IntentState::Orphaned
         }
+    }
+}
+
+/// Lets the product of `customer` that waits follow `subscription`.
+fn subscribe(
+    transaction: &mut Transaction,
+    customer: &Customer,
+    product: &ProductId,
+    subscription: &str,
+    now: Time,
+) -> IntentState {
+    let mut after = customer.clone();
+    match follow_made(&mut after.products, product, subscription) {
+        Made::Followed => {
+            after.updated_at = now;
+            transaction.save_customer(Some(customer), &after, &MemberLists::default());
+            IntentState::Done
+        }
+        Made::Known => IntentState::Done,
+        Made::Unwanted => IntentState::Orphaned,
     }
 }

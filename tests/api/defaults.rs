@@ -1,7 +1,7 @@
 //! What a customer holds from the first day.
 
 use futures::future::join_all;
-use harness::stripe::checkout;
+use harness::stripe::{checkout, subscription};
 use harness::{Actor, Answer, TestApp};
 use serde_json::{Value, json};
 
@@ -59,6 +59,12 @@ async fn a_paid_default_is_left_out_with_a_warning_where_nothing_calls_stripe() 
     product(&admin, "paid", price).await;
     let first = admin.post("/v1/customers", json!({ "id": "a" })).await.expect(201);
     assert_eq!((held(&first), &first.json["warnings"]), (vec![], &json!(["stripe_not_configured"])));
+    let keyed = async || admin.post_with("/v1/customers", json!({ "id": "k" }), &[("idempotency-key", "k")]).await;
+    for replayed in [None, Some("true")] {
+        let answer = keyed().await.expect(201);
+        assert_eq!(answer.header("idempotency-replayed"), replayed);
+        assert_eq!(answer.json["warnings"], json!(["stripe_not_configured"]), "also when it is answered again");
+    }
     product(&admin, "free", json!({})).await;
     let second = admin.post("/v1/customers", json!({ "id": "b" })).await.expect(201);
     assert_eq!(held(&second), [("free", "active")]);
@@ -103,5 +109,63 @@ async fn a_payment_activates_the_chosen_product_and_the_defaults_of_other_groups
     nobody.stripe(&checkout("completed", "evt_1", "cs_1", lead.str("client_id"))).await.expect(200);
     let customer = admin.get(&format!("/v1/customers/{}", lead.str("client_id"))).await.expect(200);
     assert_eq!(held(&customer), [("bread", "active"), ("pro", "active")]);
+    app.world().await.assert_straight();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_of_a_customer_who_is_there_is_attached_once() {
+    let (app, nobody, admin) = TestApp::start().await;
+    product(&admin, "free", json!({ "group": "milk" })).await;
+    product(&admin, "bread", json!({ "group": "bread" })).await;
+    let items = json!([{ "feature_id": "litres", "included_usage": 10 }]);
+    product(&admin, "pro", json!({ "group": "milk", "is_default": false, "items": items })).await;
+    let first = admin.post("/v1/customers", json!({ "id": "a", "email": "a@x.io" })).await.expect(201);
+    assert_eq!(held(&first), [("bread", "active"), ("free", "active")]);
+    let body = |quantity: u64| json!({ "id": "a", "subscription": { "product_id": "pro", "quantity": quantity } });
+    let answers = join_all((0..10).map(|_| admin.post("/v1/customers", body(3)))).await;
+    for answer in &answers {
+        assert_eq!((answer.status, held(answer)), (200, vec![("bread", "active"), ("pro", "active")]));
+        assert_eq!(answer.json["balances"]["litres"]["granted"], 30, "three of it, however often it is said");
+    }
+    admin.post("/v1/track", json!({ "customer_id": "a", "feature_id": "litres", "value": 7 })).await.expect(200);
+    let other = admin.post("/v1/customers", body(5)).await.expect(200);
+    let litres = &other.json["balances"]["litres"];
+    assert_eq!((&litres["granted"], &litres["usage"]), (&json!(30), &json!(7)), "what is held stays");
+    let unknown = json!({ "id": "a", "subscription": { "product_id": "nothing" } });
+    admin.post("/v1/customers", unknown).await.refused(404, "product_not_found");
+    let lead = nobody.intake("lead@x.io").await.expect(201);
+    let asked = json!({ "email": "lead@x.io", "subscription": { "product_id": "pro" } });
+    let still = admin.post("/v1/customers", asked).await.expect(200);
+    assert_eq!((still.str("internal_id"), held(&still)), (lead.str("client_id"), vec![]), "a lead holds nothing yet");
+    app.world().await.assert_straight();
+}
+
+#[tokio::test]
+async fn a_subscription_that_ended_is_not_given_again_by_a_late_retry() {
+    let (app, nobody, admin) = TestApp::start().await;
+    product(&admin, "pro", json!({ "is_default": false, "free_trial": { "days": 14 } })).await;
+    admin.post("/v1/customers", json!({ "id": "a", "stripe_id": "cus_1" })).await.expect(201);
+    let body = json!({ "id": "a", "subscription": { "product_id": "pro" } });
+    let attached = admin.post_with("/v1/customers", body.clone(), &[("idempotency-key", "k")]).await.expect(200);
+    assert_eq!(held(&attached), [("pro", "trialing")]);
+    assert_eq!(app.world().await.of("trial").len(), 1);
+    nobody.stripe(&subscription("deleted", "evt_1", 0, "canceled")).await.expect(200);
+    let replayed = admin.post_with("/v1/customers", body.clone(), &[("idempotency-key", "k")]).await.expect(200);
+    assert_eq!(replayed.header("idempotency-replayed"), Some("true"));
+    for answer in [replayed, admin.post("/v1/customers", body).await.expect(200)] {
+        assert_eq!(held(&answer), [("pro", "canceled")]);
+    }
+    app.world().await.assert_straight();
+}
+
+#[tokio::test]
+async fn a_trial_that_was_used_is_none_for_a_customer_who_is_there() {
+    let (app, _, admin) = TestApp::start().await;
+    product(&admin, "pro", json!({ "is_default": false, "free_trial": { "days": 14 } })).await;
+    let body = json!({ "id": "a", "fingerprint": "one", "subscription": { "product_id": "pro" } });
+    admin.post("/v1/customers", body).await.expect(201);
+    admin.post("/v1/customers", json!({ "id": "b", "fingerprint": "one" })).await.expect(201);
+    let second = json!({ "id": "b", "subscription": { "product_id": "pro" } });
+    assert_eq!(held(&admin.post("/v1/customers", second).await.expect(200)), [("pro", "active")]);
     app.world().await.assert_straight();
 }

@@ -2,6 +2,7 @@
 
 use futures::future::join_all;
 use harness::TestApp;
+use harness::stripe::checkout;
 use serde_json::json;
 
 #[tokio::test]
@@ -22,6 +23,24 @@ async fn what_can_be_had_again_is_free_and_numbers_are_not() {
     assert_eq!((again.str("customerId"), again.str("customer_reference")), ("PL2", "PLE-CVP-2026-000002"));
     app.world().await.assert_straight();
     functions::jobs::backfill::run(&app.app, None).await.unwrap();
+    let world = app.world().await;
+    world.assert_straight();
+    assert!(world.of("purge").is_empty());
+}
+
+#[tokio::test]
+async fn a_second_stripe_customer_is_free_once_what_was_left_is_removed() {
+    let (app, nobody, admin) = TestApp::start().await;
+    let body = json!({ "id": "a", "email": "a@x.io", "stripe_id": "cus_1" });
+    let made = admin.post("/v1/customers", body.clone()).await.expect(201);
+    nobody.stripe(&checkout("completed", "evt_1", "cs_1", made.str("internal_id"))).await.expect(200);
+    let second = json!({ "id": "b", "stripe_id": "cus_cs_1" });
+    admin.post("/v1/customers", second.clone()).await.refused(409, "stripe_id_taken");
+    admin.delete("/v1/customers/a").await.expect(200);
+    admin.post("/v1/customers", body).await.expect(201);
+    app.world().await.assert_straight();
+    functions::jobs::backfill::run(&app.app, None).await.unwrap();
+    admin.post("/v1/customers", second).await.expect(201);
     let world = app.world().await;
     world.assert_straight();
     assert!(world.of("purge").is_empty());

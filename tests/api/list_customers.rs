@@ -2,8 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use futures::future::join_all;
+use harness::app::START;
 use harness::{Actor, TestApp};
 use serde_json::{Value, json};
+use shared::domain::customer::{Customer, Origin, Status};
+use shared::ids::CustomerId;
+use shared::store::members::MemberLists;
 
 /// Every page of `query`, one after another; `between` runs after each.
 async fn pages(admin: &Actor, query: &str, mut between: impl AsyncFnMut(usize)) -> Vec<Value> {
@@ -51,6 +56,69 @@ async fn every_customer_comes_once_while_others_come_and_go() {
     let old: Vec<_> = shown.iter().filter(|id| id.starts_with('c')).collect();
     assert!(old.is_sorted(), "in order of creation");
     app.world().await.assert_straight();
+}
+
+/// Customers that are there already, the bare records of them: ten a second.
+async fn fill(app: &TestApp, count: i64) -> BTreeSet<String> {
+    const AT_ONCE: usize = 16;
+    const PIECE: usize = 20;
+    let store = app.raw_store();
+    let customer = |n: i64| {
+        let at = START.plus_seconds(n / 10);
+        Customer::new(CustomerId(at.new_id()), Status::Active, Origin::Api, at)
+    };
+    let customers: Vec<Customer> = (0..count).map(customer).collect();
+    for pieces in customers.chunks(AT_ONCE * PIECE) {
+        let writes = pieces.chunks(PIECE).map(|piece| {
+            let mut transaction = store.transaction();
+            for customer in piece {
+                transaction.save_customer(None, customer, &MemberLists::default());
+            }
+            transaction.commit(&store)
+        });
+        for written in join_all(writes).await {
+            written.unwrap();
+        }
+    }
+    app.clock.advance_seconds(count / 10);
+    customers.into_iter().map(|customer| customer.internal_id.to_string()).collect()
+}
+
+/// Who was acknowledged 5 s before the first page, and stays, is on exactly one page; with other
+/// people coming and going on every page.
+#[tokio::test(flavor = "multi_thread")]
+async fn five_thousand_customers_come_exactly_once_while_others_come_and_go() {
+    let (app, _, admin) = TestApp::start().await;
+    let mut stay = fill(&app, 5_000).await;
+    let mut leave = Vec::new();
+    for n in 0..120 {
+        // Of one second, and spread over it: each is an order of its own.
+        let made = admin.post("/v1/customers", json!({ "id": format!("leaves-{n:03}") })).await.expect(201);
+        leave.push(made.str("internal_id").to_owned());
+    }
+    let late = admin.post("/v1/customers", json!({ "id": "stays" })).await.expect(201);
+    stay.insert(late.str("internal_id").to_owned());
+    // Some of the old ones leave as well: in front of the page, and behind it.
+    let old: Vec<String> = stay.iter().step_by(50).filter(|id| *id != late.str("internal_id")).cloned().collect();
+    stay.retain(|id| !old.contains(id));
+    leave.extend(old);
+    app.clock.advance_seconds(5);
+    let rows = pages(&admin, "limit=100", async |page| {
+        admin.post("/v1/customers", json!({ "id": format!("new-{page:03}") })).await.expect(201);
+        for gone in leave.iter().skip(page).step_by(60) {
+            admin.delete(&format!("/v1/customers/{gone}")).await;
+        }
+        app.clock.advance_seconds(1);
+    })
+    .await;
+    let shown: Vec<&str> = rows.iter().map(|row| row["internal_id"].as_str().unwrap()).collect();
+    let once: BTreeSet<&str> = shown.iter().copied().collect();
+    assert_eq!(once.len(), shown.len(), "nobody comes twice");
+    let missing: Vec<_> = stay.iter().filter(|id| !once.contains(id.as_str())).collect();
+    assert!(missing.is_empty(), "{} who stayed are missing", missing.len());
+    let times: Vec<_> = rows.iter().map(|row| row["created_at"].as_str().unwrap()).collect();
+    assert!(times.is_sorted(), "in order of creation");
+    println!("{} of {} rows, {} who stayed", shown.len(), stay.len() + leave.len(), stay.len());
 }
 
 #[tokio::test]

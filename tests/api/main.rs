@@ -3,6 +3,7 @@
 
 mod accounts;
 mod authorization;
+mod autumn_cases;
 mod backfill;
 mod bad_input;
 mod billing_customers;
@@ -34,6 +35,7 @@ mod secrets;
 mod sessions;
 mod signature_mutations;
 mod stripe_customers;
+mod stripe_subscriptions;
 mod subscriptions;
 mod tidy;
 mod track;

@@ -149,13 +149,6 @@ impl<'a> Recount<'a> {
         self.users.get(id).copied().filter(|user| user["role"] == "customer")
     }
 
-    fn is_pair(&self, user: &Value, customer: &Value) -> bool {
-        !is_lead(customer)
-            && user["role"] == "customer"
-            && text(user, "customer_v2_id") == text(customer, "internal_id")
-            && text(customer, "user_id") == text(user, "user_id")
-    }
-
     fn signs_in(&self, user: &Value) -> bool {
         let end = text(&user["temporary"], "expires_at");
         let works = user["password_hash"].is_string() && (end.is_empty() || end > self.now.as_str());
@@ -169,13 +162,13 @@ impl<'a> Recount<'a> {
         for user in self.u().into_iter().filter(|user| user["customer_v2_id"].is_string()) {
             match self.customers.get(text(user, "customer_v2_id")) {
                 None => dangling += 1,
-                Some(customer) => one_way += usize::from(!self.is_pair(user, customer)),
+                Some(customer) => one_way += usize::from(!is_pair(user, customer)),
             }
         }
         for customer in self.v().into_iter().filter(|customer| customer["user_id"].is_string()) {
             match self.users.get(text(customer, "user_id")) {
                 None => dangling += 1,
-                Some(user) => one_way += usize::from(!self.is_pair(user, customer)),
+                Some(user) => one_way += usize::from(!is_pair(user, customer)),
             }
         }
         (dangling, one_way)
@@ -194,7 +187,7 @@ impl<'a> Recount<'a> {
         let (u, v) = (self.u(), self.v());
         let linked = u.iter().filter(|user| user["customer_v2_id"].is_string()).count();
         let pairs = u.iter().flat_map(|user| v.iter().map(move |customer| (user, customer)));
-        let mutual = pairs.filter(|(user, customer)| self.is_pair(user, customer)).count();
+        let mutual = pairs.filter(|(user, customer)| is_pair(user, customer)).count();
         let orphans = v.iter().filter(|customer| customer["user_id"].is_null()).count();
         let (dangling, one_way) = self.broken_pointers();
         let has_login = |customer: &Value| self.in_u(text(customer, "user_id")).is_some_and(|it| self.signs_in(it));
@@ -346,4 +339,11 @@ async fn a_table_that_is_too_large_is_answered_as_the_backfill_counted_it_last()
     assert_eq!(shown().await, (4, START.plus_seconds(15 * 60)));
     let live = admin.get("/admin/dashboard").await.expect(200);
     assert_eq!(live.json["v2_customers"], 4, "few rows are counted while the caller waits");
+}
+
+fn is_pair(user: &Value, customer: &Value) -> bool {
+    !is_lead(customer)
+        && user["role"] == "customer"
+        && text(user, "customer_v2_id") == text(customer, "internal_id")
+        && text(customer, "user_id") == text(user, "user_id")
 }

@@ -26,19 +26,27 @@ async fn stripe_id(admin: &Actor, id: &str) -> Value {
     admin.get(&format!("/v1/customers/{id}")).await.expect(200).json["stripe_id"].clone()
 }
 
-async fn thirty_at_once(fault: StripeFault) {
+/// Thirty creates of one id under different names, at a Stripe that fails once.
+async fn thirty_at_once(fault: StripeFault, paid_default: bool) {
     let stripe = StripeApi::start().await;
     let (app, _, admin) = TestApp::start_with_stripe(stripe.url()).await;
+    if paid_default {
+        put_paid_default(&admin).await;
+    }
     stripe.break_next([fault]);
     let create = |n: usize| {
         let name = format!("Name {n}");
-        admin.post("/v1/customers", json!({ "id": "a", "name": name, "email": "a@x.io", "create_in_stripe": true }))
+        let asked = !paid_default;
+        admin.post("/v1/customers", json!({ "id": "a", "name": name, "email": "a@x.io", "create_in_stripe": asked }))
     };
     let answers = join_all((0..30).map(create)).await;
     assert!(answers.iter().all(|answer| [200, 201].contains(&answer.status)));
     backfill(&app).await;
     assert_eq!(stripe.customers().len(), 1, "{fault:?}");
     assert_eq!(stripe_id(&admin, "a").await, "cus_1", "{fault:?}");
+    assert_eq!(stripe.refused(), 0, "no retry has other parameters under a key that was used");
+    let again = admin.post("/v1/customers", json!({ "id": "a", "name": "Another name" })).await.expect(200);
+    assert_eq!(again.json["stripe_id"], "cus_1");
     let world = app.world().await;
     world.assert_straight();
     let intent = world.of("stripe_intent")[0];
@@ -46,19 +54,40 @@ async fn thirty_at_once(fault: StripeFault) {
     assert_eq!(intent["parameters"], json!([]), "nothing personal is kept");
 }
 
+async fn put_paid_default(admin: &Actor) {
+    let price = json!({ "amount": 5, "currency": "inr", "interval": "month" });
+    let paid = json!({ "name": "Paid", "is_default": true, "force_paid_default": true, "items": [], "price": price });
+    admin.put("/v1/products/paid", paid).await.expect(201);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn thirty_creates_make_one_customer_at_a_stripe_that_is_slow() {
-    thirty_at_once(StripeFault::Slow(Duration::from_millis(250))).await;
+    thirty_at_once(StripeFault::Slow(Duration::from_millis(250)), false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thirty_creates_make_one_customer_at_a_stripe_that_fails_after_the_work() {
-    thirty_at_once(StripeFault::ErrorAfter).await;
+    thirty_at_once(StripeFault::ErrorAfter, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thirty_creates_make_one_customer_at_a_stripe_that_does_not_answer() {
-    thirty_at_once(StripeFault::NoAnswer).await;
+    thirty_at_once(StripeFault::NoAnswer, false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thirty_creates_with_a_paid_default_make_one_customer_at_a_stripe_that_is_slow() {
+    thirty_at_once(StripeFault::Slow(Duration::from_millis(250)), true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thirty_creates_with_a_paid_default_make_one_customer_at_a_stripe_that_fails_after_the_work() {
+    thirty_at_once(StripeFault::ErrorAfter, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thirty_creates_with_a_paid_default_make_one_customer_at_a_stripe_that_does_not_answer() {
+    thirty_at_once(StripeFault::NoAnswer, true).await;
 }
 
 #[tokio::test]
@@ -71,10 +100,8 @@ async fn after_a_failure_that_did_nothing_the_next_key_makes_it() {
     assert_eq!(stripe.customers().len(), 1);
 }
 
-#[tokio::test]
-async fn a_request_killed_at_any_call_is_finished_by_the_backfill() {
-    let stripe = StripeApi::start().await;
-    let (app, _, admin) = TestApp::start_with_stripe(stripe.url()).await;
+/// Kills the create of `body` at every call of it, asks once more, and lets the backfill finish.
+async fn killed_anywhere(app: &TestApp, admin: &Actor, stripe: &StripeApi, body: fn(&str) -> Value) {
     let calls = app.connector.calls_of(admin.post("/v1/customers", body("whole"))).await;
     for (n, after) in (1..=calls).flat_map(|n| [(n, false), (n, true)]) {
         let id = format!("a{n}-{after}");
@@ -84,22 +111,35 @@ async fn a_request_killed_at_any_call_is_finished_by_the_backfill() {
         app.connector.reset();
         let again = admin.post("/v1/customers", body(&id)).await;
         assert!([200, 201].contains(&again.status), "{}", again.text);
-        backfill(&app).await;
+        backfill(app).await;
         let internal_id = again.str("internal_id");
         let made = stripe.customers().into_iter().filter(|c| c["metadata"]["internal_id"] == internal_id).count();
         assert_eq!(made, 1, "killed at call {n}, after: {after}");
-        assert!(stripe_id(&admin, &id).await.is_string(), "killed at call {n}, after: {after}");
+        assert!(stripe_id(admin, &id).await.is_string(), "killed at call {n}, after: {after}");
     }
     app.world().await.assert_straight();
+}
+
+#[tokio::test]
+async fn a_request_killed_at_any_call_is_finished_by_the_backfill() {
+    let stripe = StripeApi::start().await;
+    let (app, _, admin) = TestApp::start_with_stripe(stripe.url()).await;
+    killed_anywhere(&app, &admin, &stripe, body).await;
+}
+
+#[tokio::test]
+async fn a_create_with_a_paid_default_killed_at_any_call_is_finished_by_the_backfill() {
+    let stripe = StripeApi::start().await;
+    let (app, _, admin) = TestApp::start_with_stripe(stripe.url()).await;
+    put_paid_default(&admin).await;
+    killed_anywhere(&app, &admin, &stripe, |id| json!({ "id": id })).await;
 }
 
 #[tokio::test]
 async fn a_paid_default_waits_for_stripe_and_makes_its_customer() {
     let stripe = StripeApi::start().await;
     let (_app, _, admin) = TestApp::start_with_stripe(stripe.url()).await;
-    let price = json!({ "amount": 5, "currency": "inr", "interval": "month" });
-    let paid = json!({ "name": "Paid", "is_default": true, "force_paid_default": true, "items": [], "price": price });
-    admin.put("/v1/products/paid", paid).await.expect(201);
+    put_paid_default(&admin).await;
     let created = admin.post("/v1/customers", json!({ "id": "a" })).await.expect(201);
     assert_eq!(
         (&created.json["stripe_id"], &created.json["products"][0]["status"]),

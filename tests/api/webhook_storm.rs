@@ -50,7 +50,7 @@ impl Scene {
         let mut other = String::new();
         for name in ["a", "b"] {
             let body = json!({ "email": format!("known-{name}@x.io"), "stripe_id": format!("cus_known_{name}") });
-            other = admin.post("/v1/customers", body).await.expect(201).str("internal_id").to_owned();
+            admin.post("/v1/customers", body).await.expect(201).str("internal_id").clone_into(&mut other);
         }
         Self { app, nobody, leads: ids, other }
     }

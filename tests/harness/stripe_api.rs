@@ -1,4 +1,4 @@
-//! A stand-in for Stripe's API: customers and Checkout sessions, idempotency keys as Stripe keeps
+//! A stand-in for Stripe's API: customers, subscriptions and Checkout sessions, idempotency keys as Stripe keeps
 //! them (a stored answer is given again, a stored 500 too), and faults.
 
 use std::collections::{HashMap, VecDeque};
@@ -43,8 +43,10 @@ struct Kept {
     faults: VecDeque<StripeFault>,
     customers: Vec<Value>,
     sessions: Vec<Value>,
+    subscriptions: Vec<Value>,
     forms: Vec<Form>,
     canceled: Vec<String>,
+    refused: usize,
     keys: HashMap<String, (Bytes, Option<(StatusCode, Value)>)>,
 }
 
@@ -60,6 +62,7 @@ impl StripeApi {
             .route("/v1/customers", post(create_customer).get(list_customers))
             .route("/v1/customers/search", get(search))
             .route("/v1/checkout/sessions", post(create_session))
+            .route("/v1/subscriptions", post(create_subscription).get(list_subscriptions))
             .route("/v1/subscriptions/{id}", delete(cancel_subscription))
             .with_state(shared.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -88,9 +91,19 @@ impl StripeApi {
         lock(&self.shared).sessions.clone()
     }
 
+    /// The subscriptions that were made.
+    pub fn subscriptions(&self) -> Vec<Value> {
+        lock(&self.shared).subscriptions.clone()
+    }
+
     /// The subscriptions that were canceled, in order.
     pub fn canceled(&self) -> Vec<String> {
         lock(&self.shared).canceled.clone()
+    }
+
+    /// How many requests came under the key of another one.
+    pub fn refused(&self) -> usize {
+        lock(&self.shared).refused
     }
 
     /// The forms that were carried out, in order.
@@ -132,7 +145,32 @@ async fn create_session(State(shared): Shared, headers: HeaderMap, body: Bytes) 
     .await
 }
 
-/// Search knows nobody yet: Stripe's lags behind what it has just made.
+/// One for a price that nobody has paid yet.
+async fn create_subscription(State(shared): Shared, headers: HeaderMap, body: Bytes) -> Response {
+    carry_out(&shared, &headers, body, |kept, form| {
+        let id = format!("sub_{}", kept.subscriptions.len() + 1);
+        let name = |name: &str| form.get(&format!("metadata[{name}]")).cloned();
+        let names = ["client_id", "customer_reference", "product_id"];
+        let metadata: HashMap<_, _> = names.into_iter().map(|known| (known, name(known))).collect();
+        let item =
+            json!({ "price": { "id": form.get("items[0][price]") }, "quantity": form.get("items[0][quantity]") });
+        let subscription = json!({
+            "id": id, "object": "subscription", "status": "incomplete", "customer": form.get("customer"),
+            "metadata": metadata, "items": { "data": [item] },
+        });
+        kept.subscriptions.push(subscription.clone());
+        subscription
+    })
+    .await
+}
+
+async fn list_subscriptions(State(shared): Shared, Query(query): Query<Form>) -> Json<Value> {
+    let mut found = lock(&shared).subscriptions.clone();
+    assert_eq!(query.get("status").map(String::as_str), Some("all"), "else ended ones are left out");
+    found.retain(|subscription| subscription["customer"].as_str() == query.get("customer").map(String::as_str));
+    Json(json!({ "object": "list", "data": found, "has_more": false }))
+}
+
 /// One that was canceled before is gone, as Stripe says it.
 async fn cancel_subscription(State(shared): Shared, Path(id): Path<String>) -> Response {
     let mut kept = lock(&shared);
@@ -143,6 +181,7 @@ async fn cancel_subscription(State(shared): Shared, Path(id): Path<String>) -> R
     Json(json!({ "id": id, "object": "subscription", "status": "canceled" })).into_response()
 }
 
+/// Search knows nobody yet: Stripe's lags behind what it has just made.
 async fn search() -> Json<Value> {
     Json(json!({ "object": "search_result", "data": [], "has_more": false }))
 }
@@ -168,9 +207,12 @@ async fn carry_out(
             .expect("a form");
     let fault = {
         let mut kept = lock(shared);
-        if let Some((known, answer)) = kept.keys.get(&key) {
+        if kept.keys.get(&key).is_some_and(|(known, _)| *known != body) {
+            kept.refused += 1;
+            return refusal(StatusCode::BAD_REQUEST, "idempotency_error");
+        }
+        if let Some((_, answer)) = kept.keys.get(&key) {
             return match answer {
-                _ if *known != body => refusal(StatusCode::BAD_REQUEST, "idempotency_error"),
                 Some((status, answer)) => (*status, Json(answer.clone())).into_response(),
                 None => refusal(StatusCode::CONFLICT, "idempotency_key_in_use"),
             };

@@ -135,6 +135,13 @@ impl World {
             let (head, field) = match kind {
                 "EMAIL" => ("USER", "email"),
                 "CUSTOMER_ID" => ("CUSTOMER", "id"),
+                "STRIPE_CUSTOMER" => {
+                    let there = |head: &str| self.at(&format!("{head}#{owner}")).is_some();
+                    if !there("CUSTOMER") && !there("PURGE") {
+                        broken.push(format!("`{value}` points to {owner}, who is gone for good"));
+                    }
+                    continue;
+                }
                 _ => continue,
             };
             let holder = self.at(&format!("{head}#{owner}"));

@@ -46,6 +46,9 @@ class Aws:
         self.server.start()
         host, port = self.server.get_host_and_port()
         self.url = f"http://{host}:{port}"
+        # All servers of one process share what they hold: this one begins with nothing.
+        reset = urllib.request.Request(f"{self.url}/moto-api/reset", method="POST")
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(reset).close()
         resources = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]
         (self.filter,) = resources["NotifyStream"]["Properties"]["FilterCriteria"]["Filters"]
         table = resources["Table"]["Properties"]

@@ -64,7 +64,7 @@ pub struct CreateCustomerRequest {
     create_in_stripe: Option<bool>,
     /// Whether a new customer goes without the default products (`false`).
     disable_default: Option<bool>,
-    /// The product of a new customer.
+    /// The product of a new customer, or one more of a customer who is there.
     subscription: Option<SubscriptionRequest>,
 }
 
@@ -181,7 +181,7 @@ pub struct CreateCustomerResponse {
     temp_password_note: Option<&'static str>,
     /// What was left out, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<&'static str>,
+    warnings: Vec<String>,
 }
 
 /// The route that is no older name of another.
@@ -222,8 +222,9 @@ pub async fn handle(
     let creation = Creation::new(app.clone(), request, products, key, now).with_stripe_customer(create_in_stripe);
     let mut created = creation.run().await?;
     let may_wait = create_in_stripe || waits_for_stripe(&created.customer);
-    if may_wait && created.customer.stripe_id.is_none() {
-        created.customer.stripe_id = stripe_customer::pursue(&app, created.customer.internal_id).await;
+    if may_wait {
+        let stripe_id = stripe_customer::pursue(&app, &created.customer).await;
+        created.customer.stripe_id = created.customer.stripe_id.take().or(stripe_id);
     }
     // An entity is named after its customer is there; a retry, also a replayed one, names it again.
     if let Some(entity) = entity {

@@ -8,6 +8,7 @@ use axum::extract::{Path, Query, State};
 use serde::Serialize;
 use shared::app::App;
 use shared::domain::customer::Customer;
+use shared::domain::product::{HeldProduct, ProductStatus};
 use shared::domain::user::User;
 use shared::http::ApiError;
 use shared::http::caller::Admin;
@@ -16,7 +17,6 @@ use shared::store::key::Key;
 use shared::store::members::{EmailMembers, MemberLists};
 use shared::store::retry::Backoff;
 use shared::store::{Refused, Transaction};
-use shared::stripe::error::StripeError;
 use utoipa::ToSchema;
 
 /// That it is done.
@@ -76,20 +76,27 @@ fn cancel_subscriptions(query: &BTreeMap<String, String>) -> Result<bool, ApiErr
 }
 
 /// Refuses to delete a customer whom Stripe would go on billing, or ends that first if the caller
-/// wants it: a customer who is gone cannot be billed, and a retry cancels nothing twice.
+/// wants it: a customer who is gone cannot be billed, and a retry cancels nothing twice. One that
+/// nobody has paid for yet ends with the customer in any case.
 async fn end_subscriptions(app: &App, customer: &Customer, cancel: bool) -> Result<(), ApiError> {
-    let billed = customer.products.iter().filter(|product| product.status.is_live());
-    for subscription in billed.filter_map(|product| product.subscription_id.as_deref()) {
-        if !cancel {
-            return Err(ApiError::HasSubscription);
-        }
+    let billed = customer.products.iter().any(|held| held.status.is_live() && held.subscription_id.is_some());
+    if billed && !cancel {
+        return Err(ApiError::HasSubscription);
+    }
+    let open = |held: &&HeldProduct| held.status.is_live() || held.status == ProductStatus::Scheduled;
+    let subscriptions = customer.products.iter().filter(open).filter_map(|held| held.subscription_id.as_deref());
+    for subscription in subscriptions {
         let Some(stripe) = &app.stripe else {
             tracing::warn!(customer_id = %customer.internal_id, subscription, "nobody can cancel it at Stripe");
             continue;
         };
-        match stripe.delete(&format!("/v1/subscriptions/{subscription}")).await {
-            Ok(_) | Err(StripeError::Refused { status: 404, .. }) => {}
-            Err(error) => return Err(ApiError::Unavailable(format!("a subscription was not canceled: {error}"))),
+        match stripe.cancel_subscription(subscription).await {
+            Ok(()) => {}
+            Err(error) if cancel => {
+                return Err(ApiError::Unavailable(format!("a subscription was not canceled: {error}")));
+            }
+            // Stripe ends by itself, within a day, what nobody pays for.
+            Err(error) => tracing::warn!(customer_id = %customer.internal_id, subscription, %error, "not canceled"),
         }
     }
     Ok(())

@@ -129,7 +129,7 @@ impl Registration {
             };
             let (settings, store) = (&self.app.settings, &self.app.store);
             drawn.draw(store, settings, self.now, Want { crn: true, number: true }).await?;
-            match self.commit(self.linked(&hashed, &drawn, &catalogue)).await? {
+            match self.commit(self.linked(&hashed, &drawn, &catalogue), &catalogue).await? {
                 Ok(answer) => return Ok(answer),
                 Err(conflict) => drawn.discard(conflict),
             }
@@ -161,11 +161,11 @@ impl Registration {
         linked
     }
 
-    async fn commit(&self, linked: Linked) -> Result<Result<Response, Conflict>, ApiError> {
+    async fn commit(&self, linked: Linked, catalogue: &[Product]) -> Result<Result<Response, Conflict>, ApiError> {
         let mut transaction = self.app.store.transaction();
         transaction.save_linked(None, &linked, &MemberLists::default());
         transaction.use_trials(None, &linked.customer);
-        intend(&self.app, &mut transaction, &linked.customer, self.now);
+        intend(&self.app, &mut transaction, None, &linked.customer, catalogue, self.now).await?;
         if let Some(key) = &self.key {
             let customer_id = self.customer_id;
             let kept = Answer::about(StatusCode::CREATED.as_u16(), customer_id);

@@ -197,7 +197,7 @@ impl Webhook {
             }
             Effect::Activate(mut after) => {
                 self.stock(&customer, &mut after, shop);
-                let mut transaction = self.activate(&customer, *after.clone(), drawn).await?;
+                let mut transaction = self.activate(&customer, *after.clone(), shop, drawn).await?;
                 transaction.use_trials(Some(&customer), &after);
                 transaction
             }
@@ -253,7 +253,13 @@ impl Webhook {
         }
     }
 
-    async fn activate(&self, before: &Customer, after: Customer, drawn: &mut Drawn) -> Result<Transaction, ApiError> {
+    async fn activate(
+        &self,
+        before: &Customer,
+        after: Customer,
+        shop: Shop<'_>,
+        drawn: &mut Drawn,
+    ) -> Result<Transaction, ApiError> {
         let lists = MemberLists::default();
         let mut transaction = self.record("activated");
         if let Some(user_id) = after.user_id {
@@ -272,7 +278,7 @@ impl Webhook {
         let frozen = Frozen { user_id: self.user_id, crn, number, now: self.now };
         let linked = link(after, login, &frozen, Terms::Decided);
         transaction.save_linked(Some(before), &linked, &lists);
-        intend(&self.app, &mut transaction, &linked.customer, self.now);
+        intend(&self.app, &mut transaction, Some(before), &linked.customer, shop.catalogue, self.now).await?;
         Ok(transaction)
     }
 

@@ -214,8 +214,9 @@ impl Update {
             }
             return Ok(after);
         };
+        let mut catalogue = Vec::new();
         if before.is_lead() {
-            let catalogue = self.app.store.products().await?;
+            catalogue = self.app.store.products().await?;
             let fingerprint = after.fingerprint.as_deref();
             let used = self.app.store.trials_used(&catalogue, after.internal_id, fingerprint).await?;
             let stripe_configured = self.app.stripe.is_some();
@@ -229,7 +230,7 @@ impl Update {
         let linked = link(after, login, &frozen, Terms::Decided);
         transaction.save_linked(Some(&before), &linked, lists);
         transaction.use_trials(Some(&before), &linked.customer);
-        intend(&self.app, transaction, &linked.customer, self.now);
+        intend(&self.app, transaction, Some(&before), &linked.customer, &catalogue, self.now).await?;
         Ok(linked.customer)
     }
 }

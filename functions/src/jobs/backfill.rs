@@ -84,7 +84,7 @@ pub async fn run(app: &App, deadline: Option<Time>) -> Result<Summary, ApiError>
             match due {
                 Due::Customer(id) => rows.push(Row::Customer(id)),
                 Due::User(id) => rows.push(Row::User(id)),
-                Due::StripeIntent(_) if app.clock.now() >= stripe_until => {}
+                Due::StripeIntent(..) if app.clock.now() >= stripe_until => {}
                 Due::Message(id) => {
                     overdue += 1;
                     resume(redrive(app, id, now).await, "a message could not be put on its way again", id);
@@ -95,7 +95,7 @@ pub async fn run(app: &App, deadline: Option<Time>) -> Result<Summary, ApiError>
                 Due::Replay(customer) => {
                     resume(replay(app, &customer, now).await, "parked events could not be applied", customer);
                 }
-                Due::StripeIntent(id) => drop(stripe_customer::pursue(app, id).await),
+                Due::StripeIntent(id, product) => stripe_customer::resume(app, id, product.as_ref()).await,
                 Due::Recheck(key) => {
                     resume(app.store.reconsider(&key, now).await, "nobody was looked at again", key);
                 }

@@ -103,7 +103,9 @@ fn rows(due: Vec<Due>) -> Vec<Row> {
     let row = |due| match due {
         Due::Customer(id) => Some(Row::Customer(id)),
         Due::User(id) => Some(Row::User(id)),
-        Due::Message(_) | Due::Purge(_) | Due::Replay(_) | Due::StripeIntent(_) | Due::Recheck(_) | Due::Report => None,
+        Due::Message(_) | Due::Purge(_) | Due::Replay(_) | Due::StripeIntent(..) | Due::Recheck(_) | Due::Report => {
+            None
+        }
     };
     due.into_iter().filter_map(row).collect()
 }

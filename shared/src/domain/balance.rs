@@ -270,6 +270,7 @@ mod tests {
             current_period_end: None,
             subscription_id: None,
             subscriptions: Vec::new(),
+            unlisted: false,
             items: vec![item],
         }
     }

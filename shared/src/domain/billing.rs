@@ -20,8 +20,20 @@ pub enum Change {
     Subscription(SubscriptionChange),
     /// An invoice.
     Bill(Bill),
-    /// What was given back of an invoice.
+    /// What was given back of an invoice, or of a payment.
     Refund(Refund),
+    /// What paid an invoice.
+    Paid(PaidBy),
+}
+
+/// What paid an invoice: payment intents and charges, by which a charge is found that names no
+/// invoice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaidBy {
+    /// The invoice.
+    pub invoice_id: String,
+    /// What paid it.
+    pub payments: Vec<String>,
 }
 
 /// Where an event stands among those of its invoice: nothing takes a payment back, and else the
@@ -52,6 +64,9 @@ pub struct Bill {
     /// Where it can be looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hosted_invoice_url: Option<String>,
+    /// What paid it, or tries to, if it says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub payments: Vec<String>,
     /// When Stripe made the invoice.
     pub created_at: Time,
     /// Where the event stands.
@@ -61,8 +76,12 @@ pub struct Bill {
 /// An event of a charge that was given back, all or in part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refund {
-    /// The invoice that the charge paid.
-    pub invoice_id: String,
+    /// The invoice that the charge paid, if it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invoice_id: Option<String>,
+    /// The charge and its payment intent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub payments: Vec<String>,
     /// The currency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<Currency>,
@@ -128,15 +147,15 @@ impl Invoice {
         })
     }
 
-    /// The invoice of `customer` that `news` makes of `known`, if anything changes.
+    /// The invoice `invoice_id` of `customer` that `news` makes of `known`, if anything changes.
     #[must_use]
-    pub fn refunded(known: Option<&Self>, customer: CustomerId, news: &Refund) -> Option<Self> {
+    pub fn refunded(known: Option<&Self>, customer: CustomerId, invoice_id: &str, news: &Refund) -> Option<Self> {
         match known {
             Some(invoice) if invoice.amount_refunded >= news.amount_refunded => None,
             Some(invoice) => Some(Self { amount_refunded: news.amount_refunded, ..invoice.clone() }),
             None => Some(Self {
                 customer_id: customer,
-                stripe_id: news.invoice_id.clone(),
+                stripe_id: invoice_id.to_owned(),
                 status: PAID.to_owned(),
                 currency: news.currency.clone(),
                 total: news.charged,
@@ -147,6 +166,50 @@ impl Invoice {
                 version: 0,
             }),
         }
+    }
+}
+
+/// A payment at Stripe, by its payment intent or its charge. It is where an invoice and a refund
+/// that do not name each other meet, whichever comes first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// Its id.
+    pub payment_id: String,
+    /// The invoice that it paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invoice_id: Option<String>,
+    /// Who had paid, while a refund waits for its invoice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_id: Option<CustomerId>,
+    /// The highest refund that waits for its invoice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refund: Option<Refund>,
+    /// Raised by every write; a write made from an older picture fails.
+    pub version: u64,
+}
+
+impl Payment {
+    fn known(known: Option<&Self>, payment_id: &str) -> Self {
+        let payment_id = payment_id.to_owned();
+        let blank = || Self { payment_id, invoice_id: None, customer_id: None, refund: None, version: 0 };
+        known.cloned().unwrap_or_else(blank)
+    }
+
+    /// The payment, which paid `invoice_id`; `None` if it is known which invoice it paid.
+    #[must_use]
+    pub fn paid(known: Option<&Self>, payment_id: &str, invoice_id: &str) -> Option<Self> {
+        let known = Self::known(known, payment_id);
+        known.invoice_id.is_none().then(|| Self { invoice_id: Some(invoice_id.to_owned()), ..known })
+    }
+
+    /// The payment of `customer` with `refund`, which waits for its invoice; `None` if as much of
+    /// it waits already.
+    #[must_use]
+    pub fn given_back(known: Option<&Self>, payment_id: &str, customer: CustomerId, refund: &Refund) -> Option<Self> {
+        let known = Self::known(known, payment_id);
+        let had = known.refund.as_ref().map(|refund| refund.amount_refunded);
+        let more = had.is_none_or(|had| had < refund.amount_refunded);
+        more.then(|| Self { customer_id: Some(customer), refund: Some(refund.clone()), ..known })
     }
 }
 
@@ -167,14 +230,15 @@ mod tests {
             currency: Currency::parse("inr").ok(),
             total: Some(100),
             hosted_invoice_url: None,
+            payments: Vec::new(),
             created_at: NOW,
             order: BillOrder { paid, at: NOW.plus_seconds(at), event_id: format!("evt_{at}") },
         }
     }
 
     fn refund(amount_refunded: u64) -> Refund {
-        let invoice_id = "in_1".into();
-        Refund { invoice_id, currency: None, charged: Some(100), amount_refunded, charged_at: NOW }
+        let (invoice_id, payments) = (None, vec!["ch_1".into()]);
+        Refund { invoice_id, payments, currency: None, charged: Some(100), amount_refunded, charged_at: NOW }
     }
 
     #[test]
@@ -190,11 +254,20 @@ mod tests {
 
     #[test]
     fn the_highest_refund_stays_whenever_it_comes() {
-        let early = Invoice::refunded(None, somebody(), &refund(30)).unwrap();
+        let early = Invoice::refunded(None, somebody(), "in_1", &refund(30)).unwrap();
         assert_eq!(Invoice::billed(Some(&early), somebody(), &bill(0, false)), None);
         let paid = Invoice::billed(Some(&early), somebody(), &bill(0, true)).unwrap();
         assert_eq!((paid.status.as_str(), paid.amount_refunded, paid.total), ("paid", 30, Some(100)));
-        assert_eq!(Invoice::refunded(Some(&paid), somebody(), &refund(20)), None);
-        assert_eq!(Invoice::refunded(Some(&paid), somebody(), &refund(50)).unwrap().amount_refunded, 50);
+        assert_eq!(Invoice::refunded(Some(&paid), somebody(), "in_1", &refund(20)), None);
+        assert_eq!(Invoice::refunded(Some(&paid), somebody(), "in_1", &refund(50)).unwrap().amount_refunded, 50);
+    }
+
+    #[test]
+    fn a_payment_and_its_refund_meet_whichever_comes_first() {
+        let waiting = Payment::given_back(None, "ch_1", somebody(), &refund(30)).unwrap();
+        assert_eq!(Payment::given_back(Some(&waiting), "ch_1", somebody(), &refund(20)), None);
+        let paid = Payment::paid(Some(&waiting), "ch_1", "in_1").unwrap();
+        assert_eq!((paid.invoice_id.as_deref(), paid.refund.as_ref()), (Some("in_1"), Some(&refund(30))));
+        assert_eq!(Payment::paid(Some(&paid), "ch_1", "in_2"), None);
     }
 }

@@ -1,4 +1,5 @@
-//! Exactly one Stripe customer per customer: an intent that survives whoever carries it out.
+//! Exactly one Stripe customer per customer, and one subscription per product that waits for one:
+//! an intent that survives whoever carries it out.
 //!
 //! Its parameters are frozen, so that a key never meets others. A key is used until Stripe has
 //! failed under it, for Stripe keeps a failure as the key's answer; before the next key is used,
@@ -8,12 +9,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
 use crate::domain::customer::Customer;
-use crate::domain::product::ProductStatus;
+use crate::domain::product::{HeldProduct, Product, ProductId, ProductStatus};
 use crate::ids::CustomerId;
 use crate::stripe::error::StripeError;
 
 /// The name of our own id in the metadata of a Stripe customer.
 pub const INTERNAL_ID: &str = "internal_id";
+
+/// The names of our own ids in the metadata of a subscription, as checkouts have them.
+pub const CLIENT_ID: &str = "client_id";
+/// The product, as above.
+pub const PRODUCT_ID: &str = "product_id";
 
 /// How long one run may hold the intent, in seconds: longer than it can take.
 const LEASE_SECONDS: i64 = 60;
@@ -31,9 +37,10 @@ const MAX_WAIT_SECONDS: i64 = 6 * 3_600;
 pub enum IntentState {
     /// There is something to do yet.
     Pending,
-    /// The customer has its Stripe customer.
+    /// The customer has its Stripe customer, or the product its subscription.
     Done,
-    /// A Stripe customer was made whose customer was deleted meanwhile, or had another.
+    /// What was made belongs to nobody: the customer was deleted meanwhile, or had another. A
+    /// subscription was canceled again.
     Orphaned,
     /// Stripe refused for good.
     Refused,
@@ -41,11 +48,14 @@ pub enum IntentState {
     Void,
 }
 
-/// That a customer is to have a Stripe customer.
+/// That something is to be made at Stripe for a customer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StripeIntent {
     /// Whose.
     pub customer_id: CustomerId,
+    /// The product to subscribe to; without one, the Stripe customer is to be made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product_id: Option<ProductId>,
     /// What Stripe is told, as it was when the intent was made; empty once it is closed.
     pub parameters: Vec<(String, String)>,
     /// The attempt, which is part of the key.
@@ -59,7 +69,7 @@ pub struct StripeIntent {
     pub failures: u32,
     /// What became of it.
     pub state: IntentState,
-    /// The Stripe customer.
+    /// What was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stripe_id: Option<String>,
     /// When somebody may work on it: the end of the lease, or of the wait.
@@ -73,8 +83,10 @@ pub struct StripeIntent {
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Nothing: the customer is gone or has a Stripe customer, and no key was used.
+    /// Nothing: the customer is gone or has what is to be made, and no key was used.
     Close,
+    /// Nothing yet: who is to pay for the subscription is not at Stripe.
+    Wait,
     /// Look for what an earlier attempt made.
     LookUp,
     /// Make it, under [`StripeIntent::idempotency_key`].
@@ -95,9 +107,35 @@ impl StripeIntent {
             ("metadata[customer_reference]", customer.customer_reference.as_ref().map(ToString::to_string)),
             ("metadata[id]", customer.id.as_ref().map(ToString::to_string)),
         ];
+        Self::pending((customer.internal_id, None), parameters, now)
+    }
+
+    /// The intent to subscribe `customer` to what they hold of `product`, at the price it has at
+    /// Stripe; `None` if it has none there that comes round.
+    #[must_use]
+    pub fn to_subscribe(customer: &Customer, held: &HeldProduct, product: &Product, now: Time) -> Option<Self> {
+        let price = product.price.as_ref().filter(|price| price.interval.is_some())?;
+        let parameters = [
+            ("items[0][price]", Some(price.stripe_price_id.clone()?)),
+            ("items[0][quantity]", Some(held.quantity.to_string())),
+            // It is there before anybody has paid, and tells by its events when they have.
+            ("payment_behavior", Some("default_incomplete".to_owned())),
+            ("metadata[client_id]", Some(customer.internal_id.to_string())),
+            ("metadata[customer_reference]", customer.customer_reference.as_ref().map(ToString::to_string)),
+            ("metadata[product_id]", Some(held.id.to_string())),
+        ];
+        Some(Self::pending((customer.internal_id, Some(held.id.clone())), parameters, now))
+    }
+
+    fn pending<'a>(
+        (customer_id, product_id): (CustomerId, Option<ProductId>),
+        parameters: impl IntoIterator<Item = (&'a str, Option<String>)>,
+        now: Time,
+    ) -> Self {
         let parameters = parameters.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
         Self {
-            customer_id: customer.internal_id,
+            customer_id,
+            product_id,
             parameters: parameters.collect(),
             attempt: 1,
             key_used_at: None,
@@ -114,25 +152,52 @@ impl StripeIntent {
     /// The idempotency key of the present attempt.
     #[must_use]
     pub fn idempotency_key(&self) -> String {
-        format!("cust:{}:{}", self.customer_id, self.attempt)
+        match &self.product_id {
+            None => format!("cust:{}:{}", self.customer_id, self.attempt),
+            Some(product) => format!("sub:{}:{product}:{}", self.customer_id, self.attempt),
+        }
     }
 
     /// The e-mail address that Stripe is told.
     #[must_use]
     pub fn email(&self) -> Option<&str> {
-        self.parameters.iter().find(|(name, _)| name == "email").map(|(_, email)| email.as_str())
+        self.parameter("email")
     }
 
-    /// Takes the lease; `None` if somebody else has it, or nothing is to be done yet. Its customer
-    /// is `settled` when it is gone or has a Stripe customer. What is answered has to be stored
-    /// before the step is taken.
+    /// The Stripe customer who is to pay for the subscription, once there is one.
+    #[must_use]
+    pub fn payer(&self) -> Option<&str> {
+        self.parameter("customer")
+    }
+
+    fn parameter(&self, wanted: &str) -> Option<&str> {
+        self.parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
+    }
+
+    /// The intent with `stripe_customer` to pay for the subscription, unless somebody is already:
+    /// from then on this is frozen, too.
+    #[must_use]
+    pub fn paid_by(mut self, stripe_customer: Option<&str>) -> Self {
+        let open = self.product_id.is_some() && self.payer().is_none();
+        if let Some(payer) = stripe_customer.filter(|_| open) {
+            self.parameters.push(("customer".to_owned(), payer.to_owned()));
+        }
+        self
+    }
+
+    /// Takes the lease; `None` if somebody else has it, or nothing is to be done yet. It is
+    /// `settled` when its customer is gone, or has what is to be made, or wants it no longer. What
+    /// is answered has to be stored before the step is taken.
     #[must_use]
     pub fn begin(mut self, settled: bool, now: Time) -> Option<(Self, Step)> {
         if self.state != IntentState::Pending || self.due_at > now {
             return None;
         }
-        self.due_at = now.plus_seconds(LEASE_SECONDS);
         let step = self.step(settled, now);
+        if step == Step::Wait {
+            return Some((self.postponed(now), step));
+        }
+        self.due_at = now.plus_seconds(LEASE_SECONDS);
         if step == Step::Create {
             self.key_used_at = self.key_used_at.or(Some(now));
         }
@@ -143,6 +208,7 @@ impl StripeIntent {
         let expired = |used: Time| used.plus_seconds(KEY_SECONDS) <= now;
         match self.key_used_at {
             None if settled => Step::Close,
+            None if self.product_id.is_some() && self.payer().is_none() => Step::Wait,
             Some(used) if settled || self.look_up || expired(used) => Step::LookUp,
             None | Some(_) => Step::Create,
         }
@@ -183,6 +249,14 @@ impl StripeIntent {
         }
     }
 
+    /// After something was made that nobody wants and that could not be undone: it is looked for
+    /// once more.
+    #[must_use]
+    pub fn not_undone(mut self, now: Time) -> Self {
+        self.look_up = true;
+        self.postponed(now)
+    }
+
     fn postponed(mut self, now: Time) -> Self {
         let doubled = FIRST_WAIT_SECONDS << self.failures.min(10);
         self.due_at = now.plus_seconds(doubled.min(MAX_WAIT_SECONDS));
@@ -205,10 +279,19 @@ pub fn waits_for_stripe(customer: &Customer) -> bool {
     customer.products.iter().any(|product| product.status == ProductStatus::Scheduled)
 }
 
+/// The products of `after` that wait for a subscription and that `before` did not hold.
+pub fn newly_waiting<'a>(before: Option<&'a Customer>, after: &'a Customer) -> impl Iterator<Item = &'a HeldProduct> {
+    let held = before.map(|customer| customer.products.as_slice()).unwrap_or_default();
+    let waiting = after.products.iter().filter(|product| product.awaits_subscription());
+    waiting.filter(move |product| held.iter().all(|other| other.id != product.id))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::customer::{Origin, Status};
+    use crate::domain::product::{Currency, Interval, Price, Terms};
+    use crate::text::Name;
 
     const NOW: Time = Time::from_unix_seconds(1_795_176_000);
 
@@ -278,5 +361,54 @@ mod tests {
         let (used, step) = begun().begin(true, NOW.plus_seconds(LEASE_SECONDS)).expect("the lease is over");
         assert_eq!(step, Step::LookUp);
         assert_eq!(used.not_found(true, NOW).0.state, IntentState::Void);
+    }
+
+    fn product(interval: Option<Interval>, stripe_price_id: Option<&str>) -> Product {
+        let currency = Currency::parse("inr").unwrap();
+        let stripe_price_id = stripe_price_id.map(str::to_owned);
+        Product {
+            id: ProductId::parse("pro").unwrap(),
+            name: Name::parse("Pro").unwrap(),
+            group: None,
+            is_default: true,
+            force_paid_default: true,
+            price: Some(Price { amount: 5, currency, interval, stripe_price_id }),
+            free_trial: None,
+            items: Vec::new(),
+            created_at: NOW,
+            updated_at: NOW,
+            version: 1,
+        }
+    }
+
+    fn to_subscribe(product: &Product) -> Option<StripeIntent> {
+        let customer = Customer::new(CustomerId(NOW.new_id()), Status::Active, Origin::Api, NOW);
+        StripeIntent::to_subscribe(&customer, &product.attach(3, Terms::Paid, NOW), product, NOW)
+    }
+
+    #[test]
+    fn only_a_price_that_comes_round_at_stripe_is_subscribed_to() {
+        assert_eq!(to_subscribe(&product(None, Some("price_1"))), None);
+        assert_eq!(to_subscribe(&product(Some(Interval::Month), None)), None);
+        let intent = to_subscribe(&product(Some(Interval::Month), Some("price_1"))).unwrap();
+        let expected = format!("sub:{}:pro:1", intent.customer_id);
+        assert_eq!(intent.idempotency_key(), expected);
+        let told = |name: &str| intent.parameter(name).map(str::to_owned);
+        assert_eq!(told("items[0][price]").as_deref(), Some("price_1"));
+        assert_eq!(told("items[0][quantity]").as_deref(), Some("3"));
+        assert_eq!(told("metadata[product_id]").as_deref(), Some("pro"));
+    }
+
+    #[test]
+    fn a_subscription_waits_for_who_pays_and_uses_no_key_meanwhile() {
+        let intent = to_subscribe(&product(Some(Interval::Month), Some("price_1"))).unwrap();
+        let (waiting, step) = intent.begin(false, NOW).expect("nobody has it");
+        assert_eq!((step, waiting.key_used_at, waiting.payer()), (Step::Wait, None, None));
+        assert_eq!(waiting.clone().begin(false, NOW), None);
+        let later = NOW.plus_seconds(FIRST_WAIT_SECONDS);
+        assert_eq!(waiting.clone().begin(true, later).expect("it is due").1, Step::Close);
+        let paid = waiting.paid_by(Some("cus_1")).paid_by(Some("cus_2"));
+        let (begun, step) = paid.begin(false, later).expect("it is due");
+        assert_eq!((begun.payer(), step), (Some("cus_1"), Step::Create));
     }
 }

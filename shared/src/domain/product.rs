@@ -169,6 +169,7 @@ impl Product {
             current_period_end: None,
             subscription_id: None,
             subscriptions: Vec::new(),
+            unlisted: false,
             items: self.items.clone(),
         }
     }
@@ -233,17 +234,60 @@ pub struct HeldProduct {
     /// The last word on every subscription to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subscriptions: Vec<Subscription>,
+    /// Whether the catalogue did not have it when Stripe first spoke of it; then it includes nothing
+    /// and has its id for a name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unlisted: bool,
     /// What it includes, as it was attached.
     pub items: Vec<Item>,
 }
 
 impl HeldProduct {
+    /// `id`, of which the catalogue knows nothing, as a customer holds it from `now` on.
+    #[must_use]
+    pub fn unlisted(id: &ProductId, quantity: u64, now: Time) -> Option<Self> {
+        Some(Self {
+            id: id.clone(),
+            name: Name::parse(id.as_str()).ok()?,
+            group: None,
+            status: ProductStatus::Scheduled,
+            quantity,
+            is_default: false,
+            started_at: Time::from_unix_seconds(now.unix_seconds()),
+            trial_ends_at: None,
+            current_period_end: None,
+            subscription_id: None,
+            subscriptions: Vec::new(),
+            unlisted: true,
+            items: Vec::new(),
+        })
+    }
+
+    /// The same with what the catalogue says of it by now.
+    #[must_use]
+    pub fn listed(self, product: &Product) -> Self {
+        Self {
+            name: product.name.clone(),
+            group: product.group.clone(),
+            is_default: product.is_default,
+            items: product.items.clone(),
+            unlisted: false,
+            ..self
+        }
+    }
+
     /// Where it stands at `now`: a trial that is over has expired, whether or not anybody has
     /// written that down.
     #[must_use]
     pub fn status_at(&self, now: Time) -> ProductStatus {
         let over = self.trial_ends_at.is_some_and(|end| end <= now);
         if self.status == ProductStatus::Trialing && over { ProductStatus::Expired } else { self.status }
+    }
+
+    /// Whether it waits for a subscription at Stripe of which nothing is known yet.
+    #[must_use]
+    pub fn awaits_subscription(&self) -> bool {
+        self.status == ProductStatus::Scheduled && self.subscription_id.is_none()
     }
 
     /// What it includes of `feature`, if anything.

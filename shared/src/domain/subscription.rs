@@ -91,13 +91,18 @@ pub fn status_of(text: &str) -> Option<ProductStatus> {
 
 /// Brings `change` to what a customer holds; `product` is what the catalogue has of it. Answers
 /// whether anything changed.
+///
+/// Whoever is billed for something holds it: a product that the catalogue does not have is held
+/// under its id and includes nothing, until an event of it finds it there.
 pub fn apply(held: &mut Vec<HeldProduct>, change: &SubscriptionChange, product: Option<&Product>, now: Time) -> bool {
     let position = held.iter().position(|other| other.id == change.product_id);
-    let mut holding = match (position, product) {
-        (Some(position), _) => held[position].clone(),
-        (None, Some(product)) => product.attach(change.quantity, Terms::Paid, now),
-        (None, None) => return false,
+    let known = match (position, product) {
+        (Some(position), Some(product)) if held[position].unlisted => Some(held[position].clone().listed(product)),
+        (Some(position), _) => Some(held[position].clone()),
+        (None, Some(product)) => Some(product.attach(change.quantity, Terms::Paid, now)),
+        (None, None) => HeldProduct::unlisted(&change.product_id, change.quantity, now),
     };
+    let Some(mut holding) = known else { return false };
     let was_live = holding.status.is_live();
     if !learn(&mut holding.subscriptions, &change.subscription) {
         return false;
@@ -105,11 +110,36 @@ pub fn apply(held: &mut Vec<HeldProduct>, change: &SubscriptionChange, product: 
     follow(&mut holding);
     match position {
         // From now on it is in use: it takes the place of the default of its group.
-        _ if holding.status.is_live() && !was_live => hold(held, holding),
+        _ if holding.status.is_live() && !was_live && !holding.unlisted => hold(held, holding),
         Some(position) => held[position] = holding,
         None => held.push(holding),
     }
     true
+}
+
+/// What becomes of a subscription that was made for a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// The product follows it from now on; its events say where to.
+    Followed,
+    /// Stripe's events were faster.
+    Known,
+    /// The product is gone, or has another.
+    Unwanted,
+}
+
+/// Notes that `subscription` was made for `product`, if that still waits for one.
+pub fn follow_made(held: &mut [HeldProduct], product: &ProductId, subscription: &str) -> Made {
+    let Some(holding) = held.iter_mut().find(|holding| holding.id == *product) else { return Made::Unwanted };
+    let known = holding.subscriptions.iter().any(|other| other.id == subscription);
+    if known || holding.subscription_id.as_deref() == Some(subscription) {
+        return Made::Known;
+    }
+    if !holding.awaits_subscription() {
+        return Made::Unwanted;
+    }
+    holding.subscription_id = Some(subscription.to_owned());
+    Made::Followed
 }
 
 /// Remembers `news` unless a later word is known.
@@ -249,10 +279,22 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_event_changes_nothing_and_an_unknown_product_is_not_held() {
+    fn a_product_that_the_catalogue_does_not_have_is_held_under_its_id() {
+        let mut held = vec![Product { group: None, ..product("free", true) }.attach(1, Terms::Free, NOW)];
+        assert!(apply(&mut held, &event("sub_1", 0, Stage::Created, ProductStatus::Active), None, NOW));
+        let pro = &held[1];
+        assert_eq!((pro.name.as_str(), pro.status, pro.quantity), ("pro", ProductStatus::Active, 2));
+        assert!(pro.unlisted && held.len() == 2, "nothing is taken away for what nobody knows");
+        let listed = Product { name: Name::parse("Pro").unwrap(), ..product("pro", false) };
+        assert!(apply(&mut held, &event("sub_1", 1, Stage::Updated, ProductStatus::PastDue), Some(&listed), NOW));
+        assert_eq!((held[1].name.as_str(), held[1].status), ("Pro", ProductStatus::PastDue));
+        assert!(!held[1].unlisted && held[1].group == listed.group);
+    }
+
+    #[test]
+    fn a_repeated_event_changes_nothing() {
         let created = event("sub_1", 0, Stage::Created, ProductStatus::Active);
         let mut held = Vec::new();
-        assert!(!apply(&mut held, &created, None, NOW));
         assert!(apply(&mut held, &created, Some(&product("pro", false)), NOW));
         assert!(!apply(&mut held, &created, Some(&product("pro", false)), NOW));
         // What is held is held whether or not the catalogue still has it.

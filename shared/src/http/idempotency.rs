@@ -79,6 +79,7 @@ impl Idempotency {
             customer_id: answer.customer_id,
             checkout_url: answer.checkout_url,
             delivery_boy_id: answer.delivery_boy_id,
+            warnings: answer.warnings,
             expires_at: IdempotencyMarker::expiry(now),
         }
     }
@@ -109,13 +110,15 @@ pub struct Answer {
     pub checkout_url: Option<String>,
     /// The delivery boy it named.
     pub delivery_boy_id: Option<crate::ids::UserId>,
+    /// What it warned of.
+    pub warnings: Vec<String>,
 }
 
 impl Answer {
     /// An answer about a customer that names nothing else.
     #[must_use]
     pub fn about(status: u16, customer_id: crate::ids::CustomerId) -> Self {
-        Self { status, customer_id, checkout_url: None, delivery_boy_id: None }
+        Self { status, customer_id, checkout_url: None, delivery_boy_id: None, warnings: Vec::new() }
     }
 }
 

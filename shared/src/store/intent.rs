@@ -1,17 +1,18 @@
-//! Intents to make a Stripe customer, in the work queue until they are done.
+//! Intents to make a Stripe customer or a subscription, in the work queue until they are done.
 
 use super::item::{Entity, Indexes};
 use super::key::Key;
 use super::transaction::{Conflict, Transaction};
 use super::{Store, StoreError, work};
 use crate::domain::intent::{IntentState, StripeIntent};
+use crate::domain::product::ProductId;
 use crate::ids::CustomerId;
 
 impl Entity for StripeIntent {
     const KIND: &'static str = "stripe_intent";
 
     fn key(&self) -> Key {
-        Key::stripe_intent(self.customer_id)
+        key(self.customer_id, self.product_id.as_ref())
     }
 
     fn indexes(&self) -> Indexes {
@@ -28,8 +29,20 @@ impl Transaction {
 }
 
 impl Store {
-    /// The intent for the customer `id`.
-    pub async fn stripe_intent(&self, id: CustomerId) -> Result<Option<StripeIntent>, StoreError> {
-        self.get(&Key::stripe_intent(id)).await
+    /// The intent to make the Stripe customer of the customer `id`, or their subscription to
+    /// `product`.
+    pub async fn stripe_intent(
+        &self,
+        id: CustomerId,
+        product: Option<&ProductId>,
+    ) -> Result<Option<StripeIntent>, StoreError> {
+        self.get(&key(id, product)).await
+    }
+}
+
+fn key(id: CustomerId, product: Option<&ProductId>) -> Key {
+    match product {
+        None => Key::stripe_intent(id),
+        Some(product) => Key::subscription_intent(id, product),
     }
 }

@@ -34,6 +34,9 @@ pub(super) const PARKED: &str = "EVENT#";
 /// What the sort key of an entry of a run begins with.
 pub(super) const CHANGE: &str = "CHANGE#";
 
+/// What the sort key of a further Stripe customer begins with.
+pub(super) const ALIAS: &str = "STRIPE_CUSTOMER#";
+
 /// What the sort key of a balance begins with.
 pub(super) const BALANCE: &str = "BALANCE#";
 
@@ -120,6 +123,12 @@ impl Key {
         Self::head(format!("STRIPE_CUSTOMER#{id}"))
     }
 
+    /// That a customer has a Stripe customer beside their own.
+    #[must_use]
+    pub fn stripe_alias(id: CustomerId, stripe_customer: &str) -> Self {
+        Self { pk: Self::customer(id).pk, sk: format!("{ALIAS}{stripe_customer}") }
+    }
+
     /// An event that waits for somebody to have its Stripe customer; in order of `created`.
     #[must_use]
     pub fn parked_event(stripe_customer: &str, created: Time, event_id: &str) -> Self {
@@ -139,6 +148,12 @@ impl Key {
         Self { pk: Self::customer(id).pk, sk: format!("INVOICE#{invoice}") }
     }
 
+    /// A payment at Stripe, by payment intent or charge.
+    #[must_use]
+    pub fn stripe_payment(id: &str) -> Self {
+        Self::head(format!("STRIPE_PAYMENT#{id}"))
+    }
+
     /// The marker of a webhook event.
     #[must_use]
     pub fn stripe_event(id: &str) -> Self {
@@ -155,6 +170,12 @@ impl Key {
     #[must_use]
     pub fn stripe_intent(id: CustomerId) -> Self {
         Self::head(format!("STRIPE_INTENT#{id}"))
+    }
+
+    /// The intent to subscribe a customer to a product.
+    #[must_use]
+    pub fn subscription_intent(id: CustomerId, product: &ProductId) -> Self {
+        Self::head(format!("SUBSCRIPTION_INTENT#{id}#{product}"))
     }
 
     /// A product; all share a partition, so that one strong query gives the defaults.

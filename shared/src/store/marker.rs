@@ -114,6 +114,9 @@ pub struct IdempotencyMarker {
     /// The delivery boy that the answer named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivery_boy_id: Option<UserId>,
+    /// What the answer warned of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// When it may be forgotten, in Unix seconds.
     pub expires_at: i64,
 }

@@ -12,7 +12,7 @@ use super::records::Guard;
 use super::transaction::{Conflict, Transaction};
 use super::{Store, StoreError, work};
 use crate::clock::Time;
-use crate::domain::billing::{Change, Invoice};
+use crate::domain::billing::{Change, Invoice, Payment};
 use crate::ids::CustomerId;
 use crate::secret::random_bytes;
 
@@ -106,11 +106,21 @@ impl Entity for Invoice {
     }
 }
 
+impl Entity for Payment {
+    const KIND: &'static str = "stripe_payment";
+
+    fn key(&self) -> Key {
+        Key::stripe_payment(&self.payment_id)
+    }
+}
+
 impl Transaction {
     /// Makes `stripe_customer` one more Stripe customer of `owner`.
     pub fn add_stripe_customer(&mut self, stripe_customer: &str, owner: CustomerId, now: Time) -> &mut Self {
         let pointer = Guard::new(Key::stripe_customer(stripe_customer), owner.0);
         self.create(&pointer, Conflict::StripeCustomerTaken);
+        // By this the pointer is found when its customer is gone.
+        self.put_anyway(&Guard::new(Key::stripe_alias(owner, stripe_customer), owner.0), Conflict::Changed);
         self.queue_replay(stripe_customer, now)
     }
 
@@ -131,6 +141,12 @@ impl Transaction {
         let stored = Invoice { version: invoice.version + 1, ..invoice.clone() };
         self.require_present(&Key::customer(invoice.customer_id), Conflict::OwnerGone);
         self.replace(&stored, invoice.version, Conflict::Changed)
+    }
+
+    /// Writes what is known of a payment. Its version is the one that was read.
+    pub fn save_payment(&mut self, payment: &Payment) -> &mut Self {
+        let stored = Payment { version: payment.version + 1, ..payment.clone() };
+        self.replace(&stored, payment.version, Conflict::Changed)
     }
 }
 

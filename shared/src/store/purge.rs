@@ -6,14 +6,15 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
 use super::item::{Entity, Indexes};
-use super::key::{HEAD, Key};
+use super::key::{ALIAS, HEAD, Key};
 use super::transaction::{Conflict, Refused};
 use super::{Store, StoreError, work};
 use crate::clock::Time;
 use crate::ids::CustomerId;
 
-/// Items deleted at once; a transaction takes a hundred, the purge itself included.
-const PIECE: i32 = 99;
+/// Items deleted at once, each with the pointer that it may name; a transaction takes a hundred, the
+/// purge itself included.
+const PIECE: i32 = 49;
 
 /// Pieces of one customer in one run; the next run continues.
 const MAX_PIECES: usize = 100;
@@ -73,6 +74,9 @@ impl Store {
             let mut transaction = self.transaction();
             for key in answer.items().iter().filter_map(Key::of).filter(|key| key.sk != HEAD) {
                 transaction.delete(&key, Conflict::Changed);
+                if let Some(alias) = key.sk.strip_prefix(ALIAS) {
+                    transaction.delete(&Key::stripe_customer(alias), Conflict::Changed);
+                }
             }
             if last {
                 transaction.delete(&Key::purge(id), Conflict::Changed);

@@ -12,6 +12,7 @@ use super::key::Key;
 use super::{Store, StoreError};
 use crate::clock::Time;
 use crate::domain::matching::Review;
+use crate::domain::product::ProductId;
 use crate::ids::{CustomerId, UserId};
 
 const DUE: &str = "WORK";
@@ -31,12 +32,12 @@ pub enum Due {
     Purge(CustomerId),
     /// What is parked for a Stripe customer who has become somebody's.
     Replay(String),
-    /// A Stripe customer that is to be made.
-    StripeIntent(CustomerId),
     /// Something that people share who are to be looked at again.
     Recheck(Key),
     /// The census that somebody asked for.
     Report,
+    /// A Stripe customer that is to be made, or the subscription to a product.
+    StripeIntent(CustomerId, Option<ProductId>),
 }
 
 impl Due {
@@ -48,12 +49,16 @@ impl Due {
             "RECHECK" => return Key::of(item).map(Self::Recheck),
             _ => {}
         }
+        if kind == "SUBSCRIPTION_INTENT" {
+            let (id, product) = id.split_once('#')?;
+            return Some(Self::StripeIntent(CustomerId(id.parse().ok()?), Some(ProductId::parse(product).ok()?)));
+        }
         let id = id.parse().ok()?;
         match kind {
             "USER" => Some(Self::User(UserId(id))),
             "CUSTOMER" => Some(Self::Customer(CustomerId(id))),
             "OUTBOX" => Some(Self::Message(id)),
-            "STRIPE_INTENT" => Some(Self::StripeIntent(CustomerId(id))),
+            "STRIPE_INTENT" => Some(Self::StripeIntent(CustomerId(id), None)),
             "PURGE" => Some(Self::Purge(CustomerId(id))),
             _ => None,
         }

@@ -1,11 +1,12 @@
 //! Events of subscriptions, invoices and charges, in both of Stripe's layouts: since 2025 a period
-//! belongs to an item of a subscription, and a charge no longer names its invoice.
+//! belongs to an item of a subscription, and a charge no longer names its invoice: the payment
+//! intent that both name, or an event of the two, tells which it is.
 
 use serde_json::Value;
 
 use super::event::{CustomerName, Event, MAX_ID_BYTES, bounded, text};
 use crate::clock::Time;
-use crate::domain::billing::{Bill, BillOrder, Change, Refund};
+use crate::domain::billing::{Bill, BillOrder, Change, PaidBy, Refund};
 use crate::domain::product::{Currency, ProductId, ProductStatus};
 use crate::domain::subscription::{EventOrder, Stage, Subscription, SubscriptionChange, status_of};
 
@@ -18,6 +19,24 @@ const MAX_URL_BYTES: usize = 2_048;
 
 /// More of one product than this is no quantity.
 const MAX_QUANTITY: u64 = 1_000_000;
+
+/// The most payments of one invoice that are kept.
+const MAX_PAYMENTS: usize = 20;
+
+/// Where an invoice, a charge, or what says that one paid the other, names its payments.
+const PAYMENTS: [&str; 8] = [
+    "/payment_intent",
+    "/payment_intent/id",
+    "/charge",
+    "/charge/id",
+    "/payment/payment_intent",
+    "/payment/payment_intent/id",
+    "/payment/charge",
+    "/payment/charge/id",
+];
+
+/// Where an object names its invoice.
+const INVOICE: [&str; 2] = ["/invoice", "/invoice/id"];
 
 /// Where the product of a subscription is named, in the order in which it counts.
 const PRODUCT: [&str; 4] = [
@@ -51,6 +70,7 @@ impl Event {
             "invoice.paid" => self.bill(true),
             "invoice.payment_failed" => self.bill(false),
             "charge.refunded" => self.refund(),
+            "invoice_payment.paid" => self.paid_by(),
             _ => None,
         }?;
         let stripe_customer = self.stripe_customer();
@@ -90,17 +110,18 @@ impl Event {
             currency: currency(object),
             total: object.pointer("/total").and_then(Value::as_i64),
             hosted_invoice_url: url.map(str::to_owned),
+            payments: payments(object),
             created_at: time(object, "/created").unwrap_or(self.created()),
             order: BillOrder { paid, at: self.created(), event_id: self.id.clone() },
         }))
     }
 
-    /// A charge that names no invoice gives nothing back that we know of.
     fn refund(&self) -> Option<Change> {
         let object = &self.object;
-        let invoice = ["/invoice", "/invoice/id"].iter().find_map(|path| text(object, path));
+        let charge = text(object, "/id").map(bounded);
         Some(Change::Refund(Refund {
-            invoice_id: invoice.map(bounded)?,
+            invoice_id: invoice(object),
+            payments: payments(object).into_iter().chain(charge).collect(),
             currency: currency(object),
             charged: object.pointer("/amount").and_then(Value::as_i64),
             amount_refunded: object.pointer("/amount_refunded").and_then(Value::as_u64)?,
@@ -108,11 +129,28 @@ impl Event {
         }))
     }
 
+    fn paid_by(&self) -> Option<Change> {
+        let payments = payments(&self.object);
+        Some(Change::Paid(PaidBy { invoice_id: invoice(&self.object)?, payments }))
+    }
+
     /// The Stripe customer that it is about, as an id or as the whole object.
     pub(super) fn stripe_customer(&self) -> Option<String> {
         let id = ["/customer", "/customer/id"].iter().find_map(|path| text(&self.object, path));
         id.filter(|id| id.len() <= MAX_ID_BYTES).map(str::to_owned)
     }
+}
+
+fn invoice(object: &Value) -> Option<String> {
+    INVOICE.iter().find_map(|path| text(object, path)).map(bounded)
+}
+
+/// The payments that `object` names, itself or in its list of them.
+fn payments(object: &Value) -> Vec<String> {
+    let listed = object.pointer("/payments/data").and_then(Value::as_array).into_iter().flatten();
+    let named = std::iter::once(object).chain(listed);
+    let named = named.flat_map(|it| PAYMENTS.iter().filter_map(move |path| text(it, path)));
+    named.map(bounded).take(MAX_PAYMENTS).collect()
 }
 
 fn currency(object: &Value) -> Option<Currency> {
@@ -191,7 +229,29 @@ mod tests {
         assert_eq!(account("customer.subscription.updated", &json!({ "id": "sub_1", "status": "new" })), None);
         assert_eq!(account("invoice.paid", &json!({})), None);
         assert_eq!(account("invoice.created", &json!({ "id": "in_1" })), None);
-        // The newer layout of a charge.
-        assert_eq!(account("charge.refunded", &json!({ "id": "ch_1", "amount_refunded": 5 })), None);
+        assert_eq!(account("charge.refunded", &json!({ "id": "ch_1" })), None);
+        assert_eq!(account("invoice_payment.paid", &json!({ "id": "inpay_1" })), None);
+    }
+
+    #[test]
+    fn an_invoice_and_a_charge_name_their_payments_in_both_layouts() {
+        let of = |kind: &str, object: &Value| match account(kind, object).unwrap().change {
+            Change::Bill(bill) => (Some(bill.invoice_id), bill.payments),
+            Change::Refund(refund) => (refund.invoice_id, refund.payments),
+            Change::Paid(paid) => (Some(paid.invoice_id), paid.payments),
+            other @ Change::Subscription(_) => panic!("{other:?}"),
+        };
+        let expect = |invoice: Option<&str>, payments: &[&str]| {
+            (invoice.map(str::to_owned), payments.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>())
+        };
+        let old = json!({ "id": "in_1", "payment_intent": "pi_1", "charge": { "id": "ch_1" } });
+        assert_eq!(of("invoice.paid", &old), expect(Some("in_1"), &["pi_1", "ch_1"]));
+        let payment = json!({ "payment": { "type": "payment_intent", "payment_intent": "pi_1" } });
+        let new = json!({ "id": "in_1", "payments": { "data": [payment, 7] } });
+        assert_eq!(of("invoice.paid", &new), expect(Some("in_1"), &["pi_1"]));
+        let charge = json!({ "id": "ch_1", "payment_intent": "pi_1", "amount_refunded": 5 });
+        assert_eq!(of("charge.refunded", &charge), expect(None, &["pi_1", "ch_1"]));
+        let paid = json!({ "id": "inpay_1", "invoice": "in_1", "payment": { "payment_intent": { "id": "pi_1" } } });
+        assert_eq!(of("invoice_payment.paid", &paid), expect(Some("in_1"), &["pi_1"]));
     }
 }

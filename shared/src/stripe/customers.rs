@@ -7,10 +7,10 @@ use super::error::StripeError;
 use crate::domain::intent::{INTERNAL_ID, StripeIntent};
 
 /// Customers listed at once, the most that Stripe gives.
-const PAGE: usize = 100;
+pub(super) const PAGE: usize = 100;
 
 /// Pages of one look-up.
-const MAX_PAGES: usize = 10;
+pub(super) const MAX_PAGES: usize = 10;
 
 /// How far Stripe's clock may be behind ours, in seconds.
 const SKEW_SECONDS: i64 = 600;
@@ -43,10 +43,9 @@ impl StripeClient {
             if let Some(id) = ours(&page, intent) {
                 return Ok(Some(id));
             }
-            let last = page["data"].as_array().and_then(|data| data.last()).and_then(id_of);
-            let Some(last) = last.filter(|_| page["has_more"] == true) else { return Ok(None) };
-            query.retain(|(name, _)| name != "starting_after");
-            query.push(pair("starting_after", last));
+            if !turn(&mut query, &page) {
+                return Ok(None);
+            }
         }
         // Not found is not the same as not there.
         Err(StripeError::Timeout)
@@ -59,7 +58,16 @@ fn ours(page: &Value, intent: &StripeIntent) -> Option<String> {
     customers.find(|customer| customer["metadata"][INTERNAL_ID] == id.as_str()).and_then(id_of)
 }
 
-fn id_of(object: &Value) -> Option<String> {
+/// Turns `query` to the page after `page`, if there is one.
+pub(super) fn turn(query: &mut Form, page: &Value) -> bool {
+    let last = page["data"].as_array().and_then(|data| data.last()).and_then(id_of);
+    let Some(last) = last.filter(|_| page["has_more"] == true) else { return false };
+    query.retain(|(name, _)| name != "starting_after");
+    query.push(pair("starting_after", last));
+    true
+}
+
+pub(super) fn id_of(object: &Value) -> Option<String> {
     object["id"].as_str().map(str::to_owned)
 }
 

@@ -1,4 +1,4 @@
-//! Stripe: signatures of its webhook, its events, and where a lead pays.
+//! Stripe: signatures of its webhook, its events, where a lead pays, and what is made there.
 
 pub mod account;
 pub mod checkout;
@@ -7,3 +7,4 @@ pub mod customers;
 pub mod error;
 pub mod event;
 pub mod signature;
+pub mod subscriptions;
