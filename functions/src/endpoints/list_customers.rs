@@ -20,6 +20,7 @@ use shared::store::list::position;
 use shared::store::members::EmailMembers;
 use utoipa::ToSchema;
 
+use crate::legacy;
 use crate::view::CustomerView;
 
 /// Pages of the index that one request reads; what it found by then is a page, if a short one.
@@ -161,6 +162,9 @@ async fn exact(app: &App, search: &str) -> Result<BTreeSet<CustomerId>, StoreErr
     let given = Identifier::parse(search, &app.settings).filter(|given| Some(given) != issued.as_ref());
     for identifier in issued.iter().chain(&given) {
         ids.extend(app.store.find_customer(identifier).await?.map(|customer| customer.internal_id));
+    }
+    if issued.is_none() {
+        ids.extend(legacy::customers(app, search).await?);
     }
     if let Ok(email) = EmailAddress::parse(search) {
         let list: Option<EmailMembers> = app.store.get(&Key::email_members(&email)).await?;

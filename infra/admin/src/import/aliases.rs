@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use shared::domain::legacy::Source;
 use shared::store::key::Key;
 use shared::store::records::Guard;
 use shared::store::retry::Backoff;
@@ -28,7 +27,7 @@ impl Aliases {
     pub(super) fn push(&mut self, place: Place, ids: &Ids) {
         let Some(other) = &ids.other else { return };
         let owner = place.source.id_of(&ids.id);
-        let (first, _) = self.waiting.entry(alias(place.source, other)).or_insert((owner, place));
+        let (first, _) = self.waiting.entry(Key::legacy_id(place.source, other)).or_insert((owner, place));
         if *first != owner {
             self.taken.push(place);
         }
@@ -63,9 +62,11 @@ impl Aliases {
                     Ok(()) => {}
                     Err(Refused::Store(error)) => return Err(error),
                     // Another import notes the same: look again.
-                    Err(Refused::Conflict(_)) if races.wait().await => continue,
                     Err(Refused::Conflict(_)) => {
-                        return Err(StoreError::Unavailable("another import writes the same ids".into()));
+                        if !races.wait().await {
+                            return Err(StoreError::Unavailable("another import writes the same ids".into()));
+                        }
+                        continue;
                     }
                 }
             }
@@ -74,8 +75,4 @@ impl Aliases {
             return Ok(taken);
         }
     }
-}
-
-fn alias(source: Source, id: &str) -> Key {
-    Key::legacy_id(source, id)
 }

@@ -179,7 +179,7 @@ mod tests {
                 "address":"1 Main St","area":"North","status":"trial","email":"ANA@x.io","user_id":"u-1",
                 "delivery_boy_id":"d-1","created_at":"2024-01-02T03:04:05"}"#,
         );
-        assert_eq!(remarks, []);
+        assert!(remarks.is_empty(), "{remarks:?}");
         assert_eq!(customer.internal_id.0, Source::CustomersV2.id_of("cust-550e8400"));
         assert_eq!((customer.status, customer.origin), (Status::Trial, Origin::Import));
         assert_eq!(customer.contact.email.unwrap().as_str(), "ana@x.io");

@@ -157,8 +157,9 @@ impl Import<'_> {
         let (app, dry_run) = (self.app, self.dry_run);
         let keys: Vec<Key> = window.iter().flat_map(Draft::keys).collect();
         let seen = &app.store.batch_get(keys).await?;
-        let decided =
-            window.iter().map(async |draft| if dry_run { draft.decide(seen) } else { draft.settle(app, seen).await });
+        let decided = window
+            .iter()
+            .map(|draft| async move { if dry_run { draft.decide(seen) } else { draft.settle(app, seen).await } });
         let decided = try_join_all(decided).await?;
         for (draft, decided) in window.iter().zip(decided) {
             self.count(draft, decided)?;

@@ -153,18 +153,22 @@ pub(super) fn place_of(bytes: &[u8]) -> Option<Place> {
     Some(Place { source: *source, line: u64::from_be_bytes(*line) })
 }
 
-/// Opens a file and looks at its beginning.
+/// Opens a file, unless it is one array.
 fn open(input: &Input) -> Result<BufReader<File>, ImportError> {
-    let begin = || {
-        let mut reader = BufReader::new(File::open(&input.path)?);
-        let beginning = reader.fill_buf()?;
-        let mark: &[u8] = b"\xef\xbb\xbf";
-        let beginning = beginning.strip_prefix(mark).unwrap_or(beginning);
-        let first = beginning.iter().find(|byte| !byte.is_ascii_whitespace()).copied();
-        io::Result::Ok((first == Some(b'['), reader))
-    };
-    let (is_array, reader) = begin().map_err(|error| unreadable(input, error))?;
-    if is_array { Err(ImportError::Array(input.path.clone())) } else { Ok(reader) }
+    let opened = File::open(&input.path).map(BufReader::new).and_then(|mut reader| {
+        let begins = reader.fill_buf().map(begins_an_array)?;
+        Ok((begins, reader))
+    });
+    match opened.map_err(|error| unreadable(input, error))? {
+        (true, _) => Err(ImportError::Array(input.path.clone())),
+        (false, reader) => Ok(reader),
+    }
+}
+
+fn begins_an_array(bytes: &[u8]) -> bool {
+    let byte_order_mark: &[u8] = b"\xef\xbb\xbf";
+    let text = bytes.strip_prefix(byte_order_mark).unwrap_or(bytes);
+    text.trim_ascii_start().first() == Some(&b'[')
 }
 
 fn unreadable(input: &Input, error: io::Error) -> ImportError {
@@ -181,5 +185,10 @@ mod tests {
         let at = |seconds, line| order(Some(Time::from_unix_seconds(seconds)), place(line));
         assert!(at(1, 9) < at(2, 1) && at(2, 1) < at(2, 2) && at(2, 2) < order(None, place(1)));
         assert_eq!(place_of(&at(5, 77)), Some(place(77)));
+    }
+
+    #[test]
+    fn an_array_is_told_from_rows() {
+        assert!(begins_an_array(b"\xef\xbb\xbf\n [{") && !begins_an_array(b"{\"a\":[]}") && !begins_an_array(b""));
     }
 }
