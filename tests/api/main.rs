@@ -14,6 +14,7 @@ mod delete_customer;
 mod faults;
 mod get_customer;
 mod http;
+mod import;
 mod intake;
 mod issue_credentials;
 mod list_customers;

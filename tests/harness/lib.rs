@@ -8,6 +8,7 @@ pub mod actor;
 pub mod app;
 pub mod connector;
 pub mod faults;
+pub mod legacy;
 pub mod stripe;
 pub mod stripe_api;
 pub mod world;
