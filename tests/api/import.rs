@@ -121,7 +121,7 @@ fn the_sample_in_the_repository_is_the_one_that_the_generator_makes() {
 async fn every_line_of_a_legacy_system_counts_once_and_what_is_the_matter_is_said() {
     let (app, _, _) = TestApp::start().await;
     let made = TempDir::new().unwrap();
-    let expected: Manifest = legacy::write(made.path(), 2_500, 7).unwrap();
+    let expected: Manifest = legacy::write(made.path(), 1_200, 7).unwrap();
     let (foretold, dry) = import(&app.app, made.path(), true).await;
     let before = app.world().await.items;
     let (totals, told) = import(&app.app, made.path(), false).await;

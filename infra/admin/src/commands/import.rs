@@ -33,19 +33,13 @@ pub(crate) struct Opts {
     report: Option<PathBuf>,
 }
 
-impl Opts {
-    fn inputs(&self) -> Vec<Input> {
-        let files =
-            [(Source::Users, &self.users), (Source::CustomersV2, &self.customers), (Source::Clients, &self.clients)];
-        let input = |(source, path): (Source, &Option<PathBuf>)| Some(Input { source, path: path.clone()? });
-        files.into_iter().filter_map(input).collect()
-    }
-}
-
 /// Imports the files and prints what became of their lines.
 pub(crate) async fn run(context: &Context, opts: Opts) -> Result<ExitCode, AdminError> {
-    let inputs = opts.inputs();
-    let mut told = Told::new(&inputs, opts.report.as_deref()).map_err(ImportError::Report)?;
+    let Opts { users, customers, clients, report } = opts;
+    let files = [(Source::Users, users), (Source::CustomersV2, customers), (Source::Clients, clients)];
+    let given = files.into_iter().filter_map(|(source, path)| path.map(|path| Input { source, path }));
+    let inputs: Vec<Input> = given.collect();
+    let mut told = Told::new(&inputs, report.as_deref()).map_err(ImportError::Report)?;
     let totals = import::run(&context.app, &inputs, context.dry_run, &mut told).await;
     told.finish().map_err(ImportError::Report)?;
     let totals = totals?;
@@ -109,17 +103,13 @@ impl Watcher for Told<'_> {
         let input = self.inputs.iter().find(|input| input.source == place.source);
         let file = input.map_or_else(|| place.source.name().to_owned(), |input| input.path.display().to_string());
         let (line, verdict) = (place.line, finding.verdict());
-        match &mut self.csv {
-            Some(csv) => {
-                let (field, code, reason) = (finding.field(), finding.code(), finding.reason());
-                let (file, reason) = (quoted(&file), quoted(reason));
-                writeln!(csv, "{file},{line},{verdict},{field},{code},{reason}")
-            }
-            None => {
-                self.bar.suspend(|| note(format_args!("{file}:{line}: {verdict}: {finding}")));
-                Ok(())
-            }
+        if let Some(csv) = &mut self.csv {
+            let (field, code, reason) = (finding.field(), finding.code(), finding.reason());
+            let (file, reason) = (quoted(&file), quoted(reason));
+            return writeln!(csv, "{file},{line},{verdict},{field},{code},{reason}");
         }
+        self.bar.suspend(|| note(format_args!("{file}:{line}: {verdict}: {finding}")));
+        Ok(())
     }
 
     fn passed(&mut self, bytes: u64) {
