@@ -17,6 +17,7 @@ pub mod endpoints;
 pub mod expand;
 pub mod jobs;
 mod lead_checkout;
+mod legacy;
 pub mod metering;
 pub mod openapi;
 mod refunds;

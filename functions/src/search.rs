@@ -14,6 +14,8 @@ use shared::store::key::Key;
 use shared::store::members::EmailMembers;
 use shared::text::Name;
 
+use crate::legacy;
+
 /// The most who are looked at of those with one name, and the most who are told of.
 const MAX_CANDIDATES: usize = 20;
 
@@ -26,6 +28,9 @@ pub(crate) async fn exact(app: &App, search: &str) -> Result<BTreeSet<CustomerId
     let given = Identifier::parse(search, &app.settings).filter(|given| Some(given) != issued.as_ref());
     for identifier in issued.iter().chain(&given) {
         ids.extend(app.store.find_customer(identifier).await?.map(|customer| customer.internal_id));
+    }
+    if issued.is_none() {
+        ids.extend(legacy::customers(app, search).await?);
     }
     if let Ok(email) = EmailAddress::parse(search) {
         let list: Option<EmailMembers> = app.store.get(&Key::email_members(&email)).await?;

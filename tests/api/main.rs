@@ -18,6 +18,7 @@ mod delete_customer;
 mod delivery_assignments;
 mod get_customer;
 mod http;
+mod import;
 mod intake;
 mod issue_credentials;
 mod list_customers;

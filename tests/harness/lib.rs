@@ -11,6 +11,7 @@ pub mod cost;
 pub mod dice;
 pub mod faults;
 pub mod history;
+pub mod legacy;
 pub mod load;
 pub mod parsers;
 pub mod pause;

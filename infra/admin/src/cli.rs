@@ -6,7 +6,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    backfill, create_admin, create_api_key, create_table, create_user, disable_user, enable_user, init_counter,
+    backfill, create_admin, create_api_key, create_table, create_user, disable_user, enable_user, import, init_counter,
     list_api_keys, revoke_api_key, set_password,
 };
 use crate::context::Context;
@@ -74,6 +74,9 @@ pub(crate) enum Command {
     RevokeApiKey(revoke_api_key::Opts),
     /// Set the last number issued elsewhere, so that the next one here follows it
     InitCounter(init_counter::Opts),
+    /// Import users and customers of a legacy system, as `mongoexport` writes them; they wait for
+    /// `migrate up`
+    Import(import::Opts),
     /// Give every row under review what it lacks, as the schedule does
     Backfill(backfill::Opts),
 }
@@ -92,6 +95,7 @@ impl Command {
             Self::ListApiKeys(opts) => list_api_keys::run(context, opts).await,
             Self::RevokeApiKey(opts) => revoke_api_key::run(context, opts).await,
             Self::InitCounter(opts) => init_counter::run(context, opts).await,
+            Self::Import(opts) => import::run(context, opts).await,
             Self::Backfill(opts) => backfill::run(context, opts).await,
         }
     }
@@ -135,6 +139,8 @@ mod tests {
             "create-api-key --label ci --table t --endpoint http://127.0.0.1:8000 --dry-run",
             "init-counter customer-number 23",
             "init-counter crn 2026 41 --dry-run",
+            "import --users u.json --customers c.json --clients l.json --dry-run",
+            "import --clients l.json --report r.csv",
             "backfill",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
@@ -157,6 +163,8 @@ mod tests {
             "create-api-key --label",
             "init-counter customer-number -1",
             "init-counter crn 23",
+            "import",
+            "import --report r.csv",
             "--endpoint localhost:8000 create-table",
             "--table= create-table",
         ] {

@@ -8,6 +8,8 @@ use shared::password::HashError;
 use shared::store::{Conflict, StoreError};
 use thiserror::Error;
 
+use crate::import::ImportError;
+
 /// A command was refused or failed. The text is for the operator, and says what to do next.
 #[derive(Debug, Error)]
 pub(crate) enum AdminError {
@@ -95,6 +97,9 @@ pub(crate) enum AdminError {
         /// What it gives next.
         next: String,
     },
+    /// The import stopped before it was through.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// `DynamoDB` takes longer than anybody waits.
     #[error("the table `{0}` is still being created; run the command again later")]
     TableNotActive(String),

@@ -3,12 +3,15 @@
 //!
 //! Costs are bounded: a hash that asks for more than a request can give is no hash.
 
+use std::str::FromStr;
+
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+const MIN_BCRYPT_COST: u32 = 4;
 const MAX_BCRYPT_COST: u32 = 14;
 const MAX_SCRYPT_LOG_N: u8 = 17;
 const MAX_SCRYPT_R: u32 = 8;
@@ -24,23 +27,58 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// Whether `password` has the hash `stored`; `None` if that is in no form known here.
 pub(super) fn matches(password: &[u8], stored: &str) -> Option<bool> {
+    read(stored)?.matches(password)
+}
+
+/// Whether `stored` is in a form known here, and costs no more than a request can give.
+pub(super) fn is_known(stored: &str) -> bool {
+    read(stored).is_some()
+}
+
+/// A hash that was read, and what it takes to compare a password with it.
+enum Hash<'a> {
+    Bcrypt(&'a str),
+    Scrypt { parameters: scrypt::Params, salt: Vec<u8>, output: Vec<u8> },
+    Pbkdf2 { rounds: u32, salt: Vec<u8>, output: Vec<u8> },
+}
+
+impl Hash<'_> {
+    fn matches(&self, password: &[u8]) -> Option<bool> {
+        match self {
+            Self::Bcrypt(stored) => bcrypt::verify(password, stored).ok(),
+            Self::Scrypt { parameters, salt, output } => {
+                let mut made = vec![0; output.len()];
+                scrypt::scrypt(password, salt, parameters, &mut made).ok()?;
+                Some(made.ct_eq(output).into())
+            }
+            Self::Pbkdf2 { rounds, salt, output } => {
+                let mut made = vec![0; output.len()];
+                pbkdf2::pbkdf2_hmac::<Sha256>(password, salt, *rounds, &mut made);
+                Some(made.ct_eq(output).into())
+            }
+        }
+    }
+}
+
+fn read(stored: &str) -> Option<Hash<'_>> {
     let parts: Vec<&str> = stored.split('$').collect();
     match parts.as_slice() {
-        ["", "2a" | "2b" | "2y", cost, _] => bcrypt(password, stored, cost),
-        ["", "scrypt", parameters, salt, hash] => scrypt(password, parameters, &decode(salt)?, &decode(hash)?),
-        ["", "pbkdf2-sha256", rounds, salt, hash] => pbkdf2(password, rounds, &decode(salt)?, &decode(hash)?),
+        ["", "2a" | "2b" | "2y", cost, _] => read_bcrypt(stored, cost),
+        ["", "scrypt", parameters, salt, output] => read_scrypt(parameters, decode(salt)?, decode(output)?),
+        ["", "pbkdf2-sha256", rounds, salt, output] => read_pbkdf2(rounds, decode(salt)?, decode(output)?),
         // Django keeps the salt as the text it is.
-        ["pbkdf2_sha256", rounds, salt, hash] => pbkdf2(password, rounds, salt.as_bytes(), &decode(hash)?),
+        ["pbkdf2_sha256", rounds, salt, output] => read_pbkdf2(rounds, salt.as_bytes().to_vec(), decode(output)?),
         _ => None,
     }
 }
 
-fn bcrypt(password: &[u8], stored: &str, cost: &str) -> Option<bool> {
-    let bearable = cost.parse::<u32>().is_ok_and(|cost| cost <= MAX_BCRYPT_COST);
-    if bearable { bcrypt::verify(password, stored).ok() } else { None }
+fn read_bcrypt<'a>(stored: &'a str, cost: &str) -> Option<Hash<'a>> {
+    let bearable = cost.parse::<u32>().is_ok_and(|cost| (MIN_BCRYPT_COST..=MAX_BCRYPT_COST).contains(&cost));
+    let well_formed = bearable && bcrypt::HashParts::from_str(stored).is_ok();
+    well_formed.then_some(Hash::Bcrypt(stored))
 }
 
-fn scrypt(password: &[u8], parameters: &str, salt: &[u8], hash: &[u8]) -> Option<bool> {
+fn read_scrypt(parameters: &str, salt: Vec<u8>, output: Vec<u8>) -> Option<Hash<'static>> {
     let (mut log_n, mut r, mut p) = (None, None, None);
     for pair in parameters.split(',') {
         match pair.split_once('=')? {
@@ -51,25 +89,15 @@ fn scrypt(password: &[u8], parameters: &str, salt: &[u8], hash: &[u8]) -> Option
         }
     }
     let parameters = scrypt::Params::new(log_n?, r?, p?).ok()?;
-    let mut output = buffer(hash)?;
-    scrypt::scrypt(password, salt, &parameters, &mut output).ok()?;
-    Some(output.ct_eq(hash).into())
+    OUTPUT_BYTES.contains(&output.len()).then_some(Hash::Scrypt { parameters, salt, output })
 }
 
 /// The rounds are a number (passlib) or named in a list (PHC).
-fn pbkdf2(password: &[u8], rounds: &str, salt: &[u8], hash: &[u8]) -> Option<bool> {
+fn read_pbkdf2(rounds: &str, salt: Vec<u8>, output: Vec<u8>) -> Option<Hash<'static>> {
     let named = rounds.split(',').find_map(|pair| pair.strip_prefix("i="));
     let rounds: u32 = named.unwrap_or(rounds).parse().ok()?;
-    if !(1..=MAX_PBKDF2_ROUNDS).contains(&rounds) {
-        return None;
-    }
-    let mut output = buffer(hash)?;
-    pbkdf2::pbkdf2_hmac::<Sha256>(password, salt, rounds, &mut output);
-    Some(output.ct_eq(hash).into())
-}
-
-fn buffer(hash: &[u8]) -> Option<Vec<u8>> {
-    OUTPUT_BYTES.contains(&hash.len()).then(|| vec![0; hash.len()])
+    let bearable = (1..=MAX_PBKDF2_ROUNDS).contains(&rounds) && OUTPUT_BYTES.contains(&output.len());
+    bearable.then_some(Hash::Pbkdf2 { rounds, salt, output })
 }
 
 /// Base64; passlib writes `.` for `+`.
@@ -95,6 +123,7 @@ mod tests {
         for stored in IMPORTED {
             assert_eq!(matches(b"correct horse", stored), Some(true), "{stored}");
             assert_eq!(matches(b"Correct horse", stored), Some(false), "{stored}");
+            assert!(is_known(stored), "{stored}");
         }
         let y = IMPORTED[0].replacen("$2b$", "$2y$", 1);
         assert_eq!(matches(b"correct horse", &y), Some(true));
@@ -105,6 +134,7 @@ mod tests {
         let (salt, hash) = ("c2FsdHNhbHQ", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
         for bad in [
             "$2b$31$abcdefghijklmnopqrstuuAbcdefghijklmnopqrstuvwxyz01234".to_owned(),
+            "$2b$10$tooshort".to_owned(),
             format!("$scrypt$ln=30,r=8,p=1${salt}${hash}"),
             format!("$scrypt$ln=14,r=8${salt}${hash}"),
             format!("$pbkdf2-sha256$999999999${salt}${hash}"),
@@ -114,6 +144,7 @@ mod tests {
             "$$$$".to_owned(),
         ] {
             assert_eq!(matches(b"x", &bad), None, "{bad}");
+            assert!(!is_known(&bad), "{bad}");
         }
     }
 }

@@ -108,6 +108,16 @@ pub fn is_foreign(stored: &str) -> bool {
     !stored.starts_with(OWN_PREFIX)
 }
 
+/// Whether a password can be compared with `stored`: a hash of a known scheme, and of costs that a
+/// request can give. Anything else, a readable password above all, is not to be kept.
+#[must_use]
+pub fn is_verifiable(stored: &str) -> bool {
+    if !stored.starts_with("$argon2") {
+        return imported::is_known(stored);
+    }
+    PasswordHash::new(stored).ok().filter(is_bearable).is_some_and(|hash| hash.hash.is_some())
+}
+
 /// Made by the reference, and verified as a login will verify it.
 fn make(fast: &Fast, password: &str) -> Result<String, HashError> {
     // One after the other, the two take no more memory than one.
@@ -171,6 +181,7 @@ mod tests {
         let passwords = Passwords::new(1);
         let hash = passwords.hash(&Secret::new("correct horse battery")).await.unwrap();
         assert!(hash.starts_with(OWN_PREFIX), "{hash}");
+        assert!(is_verifiable(&hash) && !is_verifiable("correct horse") && !is_verifiable("$argon2id$x"));
         assert!(!is_foreign(&hash) && is_foreign("$argon2i$v=19$m=19456,t=2,p=1$x"));
         assert!(passwords.verify(&Secret::new("correct horse battery"), Some(&hash)).await.unwrap());
         assert!(!passwords.verify(&Secret::new("Correct horse battery"), Some(&hash)).await.unwrap());

@@ -10,15 +10,12 @@ use shared::http::ApiError;
 
 use crate::context::Context;
 use crate::error::AdminError;
-use crate::output::{note, result};
+use crate::output::{ROWS_REFUSED, note, result};
 
 /// No Lambda ends this run; a day is more than any queue takes.
 const DEADLINE_SECONDS: i64 = 86_400;
 
 const TICK: Duration = Duration::from_millis(120);
-
-/// Rows were refused.
-const ROWS_REFUSED: u8 = 3;
 
 /// Nothing is to be said.
 #[derive(Args, Debug)]

@@ -7,6 +7,7 @@ pub(crate) mod create_table;
 pub(crate) mod create_user;
 pub(crate) mod disable_user;
 pub(crate) mod enable_user;
+pub(crate) mod import;
 pub(crate) mod init_counter;
 pub(crate) mod list_api_keys;
 pub(crate) mod revoke_api_key;
