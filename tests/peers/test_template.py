@@ -34,7 +34,7 @@ VERBS = {
     "change-password": "Get Put Delete",
     "logout": "Get Put",
     "update-me": "BatchGet Get Query Put Delete",
-    "create-customer": "BatchGet Get Query Put Update",
+    "create-customer": "BatchGet Get Query Put Update ConditionCheck",
     "get-customer": "Get Query",
     "list-customers": "BatchGet Get Query",
     "update-customer": "BatchGet Get Query Put Update Delete",
@@ -61,7 +61,7 @@ CALLS = {
     "Update": r"limit_rate\(&|\.draw\(&",
     "Delete": r"\.delete\w*\(&|\.clear_attempts\(",
     "Scan": r"crate::reports\b",
-    "ConditionCheck": r"\.save_usage\(|\.require_present\(",
+    "ConditionCheck": r"\.save_usage\(|\.require_present\(|\.add_entity\(",
 }
 
 # What a function is told because of what it needs, and because of what is in its sources.

@@ -191,6 +191,9 @@ impl Store {
 
     /// Restores the records of an entry that nobody wrote to since.
     pub async fn undo(&self, entry: &Entry, now: Time, found: &Undoable) -> Result<(), Refused> {
+        let reservations = entry.reservations();
+        let mut owners = reservations.iter().map(|reservation| reservation.owner);
+        let earlier = self.reserved([owners.next(), owners.next()]).await?;
         let mut transaction = self.transaction();
         match (&entry.customer, &found.customer) {
             (Some(change), Some(customer)) => match &change.before {
@@ -206,8 +209,8 @@ impl Store {
             },
             _ => &mut transaction,
         };
-        for reservation in entry.reservations() {
-            transaction.reserve(&reservation);
+        for (reservation, earlier) in reservations.into_iter().zip(earlier) {
+            transaction.reserve(&reservation.or(earlier));
         }
         if let Some((message, version)) = found.unsent {
             transaction.delete_version(&Key::message(message), version, Conflict::Changed);
