@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use axum::body::Body;
 use functions::routes::{ALL, Access, Route};
 use harness::app::{START, WEBHOOK_SECRETS};
-use harness::dice::seed;
+use harness::rng::seed;
 use harness::stripe::checkout;
 use harness::{Actor, Answer, TestApp};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
