@@ -88,7 +88,8 @@ impl Rng {
     pub fn sample<T>(&mut self, mut of: Vec<T>, n: usize) -> Vec<T> {
         let n = n.min(of.len());
         for at in 0..n {
-            of.swap(at, at + self.place(of.len() - at));
+            let other = at + self.place(of.len() - at);
+            of.swap(at, other);
         }
         of.truncate(n);
         of
