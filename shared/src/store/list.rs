@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::item::{Entity, Item};
 use super::key::Key;
-use super::{Store, StoreError};
+use super::{Store, StoreError, work};
 use crate::domain::customer::Customer;
 use crate::domain::user::User;
 use crate::ids::{CustomerId, UserId};
@@ -60,6 +60,19 @@ impl Store {
         let batch = self.batch_get(keys.iter().map(|(_, key)| key.clone())).await?;
         let found = keys.into_iter().map(|(position, key)| batch.get(&key).map(|row| row.map(|row| (position, row))));
         Ok((found.filter_map(Result::transpose).collect::<Result<_, StoreError>>()?, next))
+    }
+
+    /// How many entities of a kind there are.
+    pub async fn count_list<E: Entity>(&self) -> Result<u64, StoreError> {
+        let query = || {
+            self.client()
+                .query()
+                .table_name(self.table())
+                .index_name("gsi1")
+                .key_condition_expression("gsi1pk = :list")
+                .expression_attribute_values(":list", AttributeValue::S(partition(E::KIND)))
+        };
+        work::count(query).await
     }
 
     /// The customers whose names begin with `beginning`, ignoring case; `None` when they are more

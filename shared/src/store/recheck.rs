@@ -147,6 +147,10 @@ impl Store {
                 From::Customer(customer) => customers.push(customer),
             }
         }
+        users.sort_unstable();
+        users.dedup();
+        customers.sort_unstable();
+        customers.dedup();
         self.people(&users, &customers).await
     }
 
