@@ -35,13 +35,12 @@ enum List {
 /// Counts everybody and prints the figures, or the records.
 pub(crate) async fn run(context: &Context, opts: Opts) -> Result<ExitCode, AdminError> {
     let audit = take(context).await?;
-    match opts.list {
-        None => print(&audit)?,
-        Some(list) => {
-            for line in audit.cases(finding(list)) {
-                result(format_args!("{line}"))?;
-            }
+    if let Some(list) = opts.list {
+        for line in audit.cases(finding(list)) {
+            result(format_args!("{line}"))?;
         }
+    } else {
+        print(&audit)?;
     }
     Ok(ExitCode::SUCCESS)
 }
