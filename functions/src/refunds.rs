@@ -19,9 +19,10 @@ pub(crate) async fn bill(
     id: CustomerId,
     bill: &Bill,
 ) -> Result<&'static str, ApiError> {
-    let known = known_invoice(app, id, &bill.invoice_id).await?;
+    let (known, payments) = tokio::join!(known_invoice(app, id, &bill.invoice_id), known_payments(app, &bill.payments));
+    let (known, payments) = (known?, payments?);
     let mut after = Invoice::billed(known.as_ref(), id, bill);
-    for (owner, refund) in link(app, transaction, &bill.invoice_id, &bill.payments).await? {
+    for (owner, refund) in link(transaction, &bill.invoice_id, payments) {
         if owner == id {
             let so_far = after.as_ref().or(known.as_ref());
             after = Invoice::refunded(so_far, id, &bill.invoice_id, &refund).or(after);
@@ -55,7 +56,8 @@ pub(crate) async fn give_back(
 
 /// Adds to `transaction` what paid an invoice, and to the invoice what was given back before.
 pub(crate) async fn paid(app: &App, transaction: &mut Transaction, paid: &PaidBy) -> Result<&'static str, ApiError> {
-    let waiting = link(app, transaction, &paid.invoice_id, &paid.payments).await?;
+    let payments = known_payments(app, &paid.payments).await?;
+    let waiting = link(transaction, &paid.invoice_id, payments);
     // Both names of one payment have the same refund: the highest counts once.
     let Some((id, refund)) = waiting.into_iter().max_by_key(|(_, refund)| refund.amount_refunded) else {
         return Ok(LINKED);
@@ -68,19 +70,18 @@ pub(crate) async fn paid(app: &App, transaction: &mut Transaction, paid: &PaidBy
 }
 
 /// Adds to `transaction` that `payments` paid the invoice. Answers the refunds that waited for it.
-async fn link(
-    app: &App,
+fn link(
     transaction: &mut Transaction,
     invoice_id: &str,
-    payments: &[String],
-) -> Result<Vec<(CustomerId, Refund)>, ApiError> {
+    payments: Vec<(String, Option<Payment>)>,
+) -> Vec<(CustomerId, Refund)> {
     let mut waiting = Vec::new();
-    for (payment_id, known) in known_payments(app, payments).await? {
+    for (payment_id, known) in payments {
         let Some(payment) = Payment::paid(known.as_ref(), &payment_id, invoice_id) else { continue };
         transaction.save_payment(&payment);
         waiting.extend(payment.customer_id.zip(payment.refund));
     }
-    Ok(waiting)
+    waiting
 }
 
 async fn known_invoice(app: &App, id: CustomerId, invoice_id: &str) -> Result<Option<Invoice>, ApiError> {

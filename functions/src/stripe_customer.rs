@@ -86,9 +86,14 @@ pub(crate) async fn pursue(app: &App, customer: &Customer) -> Option<String> {
     Some(stripe_id)
 }
 
-/// Brings one intent of the customer `id` as far as it goes in a few seconds.
+/// Brings one intent of the customer `id` as far as it goes in a few seconds: a subscription after
+/// whoever is to pay for it.
 pub(crate) async fn resume(app: &App, id: CustomerId, product: Option<&ProductId>) {
-    bring(app, id, product, Instant::now() + BUDGET).await;
+    let end = Instant::now() + BUDGET;
+    if product.is_some() {
+        bring(app, id, None, end).await;
+    }
+    bring(app, id, product, end).await;
 }
 
 /// Brings an intent as far as it goes until `end`. Answers what the customer has now.

@@ -1,9 +1,22 @@
 //! `DELETE /v1/customers/{id}`.
 
+use functions::jobs::backfill::run;
 use futures::future::join_all;
 use harness::TestApp;
+use harness::app::START;
 use harness::stripe::checkout;
 use serde_json::json;
+use shared::ids::CustomerId;
+use shared::store::Conflict;
+use shared::store::purge::Purge;
+
+/// Leaves a purge of `id`, as an undo does that dies before it.
+async fn leave_purge(app: &TestApp, id: CustomerId) {
+    let store = app.raw_store();
+    let mut transaction = store.transaction();
+    transaction.create(&Purge::new(id, START), Conflict::Exists);
+    transaction.commit(&store).await.unwrap();
+}
 
 #[tokio::test]
 async fn what_can_be_had_again_is_free_and_numbers_are_not() {
@@ -22,7 +35,7 @@ async fn what_can_be_had_again_is_free_and_numbers_are_not() {
     let again = admin.post("/v1/customers", body).await.expect(201);
     assert_eq!((again.str("customerId"), again.str("customer_reference")), ("PL2", "PLE-CVP-2026-000002"));
     app.world().await.assert_straight();
-    functions::jobs::backfill::run(&app.app, None).await.unwrap();
+    run(&app.app, None).await.unwrap();
     let world = app.world().await;
     world.assert_straight();
     assert!(world.of("purge").is_empty());
@@ -39,7 +52,7 @@ async fn a_second_stripe_customer_is_free_once_what_was_left_is_removed() {
     admin.delete("/v1/customers/a").await.expect(200);
     admin.post("/v1/customers", body).await.expect(201);
     app.world().await.assert_straight();
-    functions::jobs::backfill::run(&app.app, None).await.unwrap();
+    run(&app.app, None).await.unwrap();
     admin.post("/v1/customers", second).await.expect(201);
     let world = app.world().await;
     world.assert_straight();
@@ -70,4 +83,23 @@ async fn a_delete_that_races_claims_and_creates_leaves_nothing_half() {
     assert!(claims.iter().chain(&creates).all(|answer| answer.status < 300));
     assert_eq!(deletes.iter().filter(|answer| answer.status == 200).count(), 1);
     app.world().await.assert_straight();
+}
+
+#[tokio::test]
+async fn a_purge_leaves_alone_who_is_there_again() {
+    let (app, _, admin) = TestApp::start().await;
+    let made = admin.post("/v1/customers", json!({ "id": "a", "entity_id": "seat-1" })).await.expect(201);
+    let id: CustomerId = made.str("internal_id").parse().unwrap();
+    leave_purge(&app, id).await;
+    run(&app.app, None).await.unwrap();
+    let found = admin.get("/v1/customers/a?expand=entities").await.expect(200);
+    assert_eq!(found.json["entities"].as_array().map(Vec::len), Some(1));
+    assert!(app.world().await.of("purge").is_empty());
+    // Nor does it keep anybody from being deleted.
+    leave_purge(&app, id).await;
+    admin.delete("/v1/customers/a").await.expect(200);
+    run(&app.app, None).await.unwrap();
+    let world = app.world().await;
+    world.assert_straight();
+    assert!(world.of("purge").is_empty() && world.of("entity").is_empty());
 }

@@ -6,7 +6,6 @@
 
 mod cases;
 mod doc;
-mod random;
 
 use std::collections::BTreeMap;
 use std::fs::File;

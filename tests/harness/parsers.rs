@@ -11,6 +11,7 @@ use axum::extract::FromRequest;
 use axum::http::Request;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use functions::endpoints::assign_delivery::AssignDeliveryRequest;
 use functions::endpoints::change_password::ChangePasswordRequest;
 use functions::endpoints::check::CheckRequest;
 use functions::endpoints::create_customer::CreateCustomerRequest;
@@ -260,6 +261,7 @@ type Reading = fn(&[u8]) -> Verdict;
 
 /// Every request type, by its name.
 pub const BODIES: &[(&str, Reading)] = &[
+    ("AssignDeliveryRequest", read::<AssignDeliveryRequest>),
     ("ChangePasswordRequest", read::<ChangePasswordRequest>),
     ("CheckRequest", read::<CheckRequest>),
     ("CreateCustomerRequest", read::<CreateCustomerRequest>),

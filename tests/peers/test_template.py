@@ -34,7 +34,7 @@ VERBS = {
     "change-password": "Get Put Delete",
     "logout": "Get Put",
     "update-me": "BatchGet Get Query Put Delete",
-    "create-customer": "BatchGet Get Query Put Update",
+    "create-customer": "BatchGet Get Query Put Update ConditionCheck",
     "get-customer": "Get Query",
     "list-customers": "BatchGet Get Query",
     "update-customer": "BatchGet Get Query Put Update Delete",
@@ -61,7 +61,7 @@ CALLS = {
     "Update": r"limit_rate\(&|\.draw\(&",
     "Delete": r"\.delete\w*\(&|\.clear_attempts\(",
     "Scan": r"crate::reports\b",
-    "ConditionCheck": r"\.save_usage\(|\.require_present\(",
+    "ConditionCheck": r"\.save_usage\(|\.require_present\(|\.add_entity\(",
 }
 
 # What a function is told because of what it needs, and because of what is in its sources.
@@ -496,7 +496,15 @@ def test_everything_that_can_stall_rings(template):
 
 
 @pytest.mark.parametrize(
-    ("name", "statistic", "period"), [("MessagesOverdue", "Maximum", 3600), ("UnmatchedPayments", "Sum", 300)]
+    ("name", "statistic", "period"),
+    [
+        ("MessagesOverdue", "Maximum", 3600),
+        ("UnmatchedPayments", "Sum", 300),
+        ("PoisonEvents", "Sum", 300),
+        ("CheckoutFailed", "Sum", 300),
+        ("StripeRefused", "Sum", 300),
+        ("StripeOrphans", "Sum", 300),
+    ],
 )
 def test_a_count_of_ours_rings_as_soon_as_there_is_one(template, name, statistic, period):
     alarm = properties(template, name)

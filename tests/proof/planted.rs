@@ -18,6 +18,7 @@ const QUIET_SEEDS: u64 = 140;
 /// The first seed that catches `plant`, and what it saw. Seeds of other probes are passed over: a
 /// probe is the same whoever asks for it.
 async fn caught(plant: &'static Plant) -> Option<(u64, String)> {
+    println!("planted: {}", plant.name);
     let seeds = (0..SEEDS).skip(plant.probe).step_by(PROBES);
     for seed in seeds {
         if let Err(seen) = run(seed, Some(plant)).await {

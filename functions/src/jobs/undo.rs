@@ -11,7 +11,6 @@ use shared::http::ApiError;
 use shared::store::Refused;
 use shared::store::key::Key;
 use shared::store::ledger::Undoable;
-use shared::store::members::{EmailMembers, MemberLists};
 use shared::store::retry::Backoff;
 use uuid::Uuid;
 
@@ -109,10 +108,8 @@ async fn read(app: &App, entry: &Entry) -> Result<Undoable, ApiError> {
     let user = user.map(|id| batch.get(&Key::user(id))).transpose()?.flatten();
     let message: Option<Message> = entry.message_id.map(|id| batch.get(&Key::message(id))).transpose()?.flatten();
     let unsent = message.filter(|message| message.state == MessageState::Pending);
-    let lists = match customer.as_ref().and_then(|customer| customer.contact.email.as_ref()) {
-        Some(email) => MemberLists::of(app.store.get::<EmailMembers>(&Key::email_members(email)).await?),
-        None => MemberLists::default(),
-    };
+    let email = customer.as_ref().and_then(|customer| customer.contact.email.as_ref());
+    let lists = app.store.member_lists(email).await?;
     let unsent = unsent.map(|message| (message.message_id, message.version));
     Ok(Undoable { customer, user, lists, unsent })
 }

@@ -259,6 +259,20 @@ pub struct Reservation {
     pub counterpart: Option<Uuid>,
 }
 
+impl Reservation {
+    /// The same, with what an `earlier` one has that it has not: the record may have been given one
+    /// thing by one run and another by the next, and both are undone.
+    #[must_use]
+    pub fn or(self, earlier: Self) -> Self {
+        Self {
+            owner: self.owner,
+            crn: self.crn.or(earlier.crn),
+            number: self.number.or(earlier.number),
+            counterpart: self.counterpart.or(earlier.counterpart),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,5 +313,14 @@ mod tests {
         let [only] = reserved.as_slice() else { panic!("{reserved:?}") };
         assert_eq!((only.owner, only.counterpart), (Uuid::nil(), Some(Uuid::max())));
         assert!(only.crn.is_some() && only.number.is_some());
+    }
+
+    #[test]
+    fn what_an_earlier_undo_reserved_stays_reserved() {
+        let [later]: [Reservation; 1] = entry(Some(customer(1, None))).reservations().try_into().unwrap();
+        let crn_alone = Entry { user: None, number: None, ..entry(Some(customer(1, None))) };
+        let [crn_alone]: [Reservation; 1] = crn_alone.reservations().try_into().unwrap();
+        assert_eq!((&crn_alone.number, crn_alone.counterpart), (&None, None));
+        assert_eq!(crn_alone.or(later.clone()), later);
     }
 }

@@ -1,6 +1,7 @@
 //! Lists by kind, in order of creation. A list is an index: what was written this very moment may
 //! not be in it yet, so nothing is decided on it.
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use uuid::Uuid;
 
@@ -139,15 +140,30 @@ impl Store {
 
     /// A page of the entities of a kind, oldest first, and where the next begins.
     pub async fn list<E: Entity>(&self, start: Option<Item>, limit: i32) -> Result<(Vec<E>, Option<Item>), StoreError> {
-        let request = self
-            .client()
+        self.listed(self.list_query(E::KIND).limit(limit).set_exclusive_start_key(start)).await
+    }
+
+    /// The same, newest first.
+    pub(super) async fn list_newest<E: Entity>(
+        &self,
+        start: Option<Item>,
+        limit: i32,
+    ) -> Result<(Vec<E>, Option<Item>), StoreError> {
+        let request = self.list_query(E::KIND).scan_index_forward(false);
+        self.listed(request.limit(limit).set_exclusive_start_key(start)).await
+    }
+
+    fn list_query(&self, kind: &str) -> QueryFluentBuilder {
+        self.client()
             .query()
             .table_name(self.table())
             .index_name("gsi1")
             .key_condition_expression("gsi1pk = :list")
-            .expression_attribute_values(":list", AttributeValue::S(partition(E::KIND)))
-            .limit(limit)
-            .set_exclusive_start_key(start);
+            .expression_attribute_values(":list", AttributeValue::S(partition(kind)))
+    }
+
+    /// The rows that `request` finds, as they are, and where the next page begins.
+    async fn listed<E: Entity>(&self, request: QueryFluentBuilder) -> Result<(Vec<E>, Option<Item>), StoreError> {
         let answer = request.send().await.map_err(StoreError::of)?;
         let keys: Vec<Key> = answer.items().iter().filter_map(Key::of).collect();
         let batch = self.batch_get(keys.iter().cloned()).await?;

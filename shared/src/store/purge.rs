@@ -1,6 +1,8 @@
 //! What a deleted customer leaves under its key: removed in pieces, after the customer itself.
 //!
 //! Nothing is added meanwhile: the first write of a child requires the head, later ones the child.
+//! An undo that is done over, or an import, may bring a customer back under the same key: then what
+//! lies there is theirs, and nothing is removed any more.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
@@ -13,7 +15,7 @@ use crate::clock::Time;
 use crate::ids::CustomerId;
 
 /// Items deleted at once, each with the pointer that it may name; a transaction takes a hundred, the
-/// purge itself included.
+/// purge itself and the look at the customer included.
 const PIECE: i32 = 49;
 
 /// Pieces of one customer in one run; the next run continues.
@@ -72,6 +74,7 @@ impl Store {
             let answer = request.send().await.map_err(StoreError::of)?;
             let last = answer.last_evaluated_key.is_none();
             let mut transaction = self.transaction();
+            transaction.require_absent(&customer, Conflict::Exists);
             for key in answer.items().iter().filter_map(Key::of).filter(|key| key.sk != HEAD) {
                 transaction.delete(&key, Conflict::Changed);
                 if let Some(alias) = key.sk.strip_prefix(ALIAS) {
@@ -85,11 +88,21 @@ impl Store {
                 Ok(()) if last => break,
                 Ok(()) => {}
                 Err(Refused::Store(error)) => return Err(error),
-                Err(Refused::Conflict(_)) => {
-                    return Err(StoreError::Request("a delete without condition failed".into()));
-                }
+                Err(Refused::Conflict(_)) => return self.forget_purge(id).await,
             }
         }
         Ok(())
+    }
+
+    /// Takes the purge of a customer who is there again from the queue.
+    async fn forget_purge(&self, id: CustomerId) -> Result<(), StoreError> {
+        let mut transaction = self.transaction();
+        transaction.require_present(&Key::customer(id), Conflict::OwnerGone);
+        transaction.delete(&Key::purge(id), Conflict::Changed);
+        match transaction.commit(self).await {
+            // Gone once more: then the purge stands.
+            Ok(()) | Err(Refused::Conflict(_)) => Ok(()),
+            Err(Refused::Store(error)) => Err(error),
+        }
     }
 }

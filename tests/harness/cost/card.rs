@@ -80,7 +80,7 @@ fn foot() -> String {
          **Dollars** are for a million, us-east-1, list prices of November 2026 without free tiers: ${WRITES} for a \
          million WCU and ${READS} for a million RCU on demand \
          (<https://aws.amazon.com/dynamodb/pricing/on-demand/>); Lambda on arm64 ${INVOCATIONS:.2} for a million \
-         requests and ${GIB_SECONDS} for a million GiB-seconds (<https://aws.amazon.com/lambda/pricing/>). Not in \
+         requests and ${GIB_SECONDS} for a million GiB-seconds (<https://aws.amazon.com/lambda/pricing/>). The reports (`dashboard`, `link-audit`, `data-quality`) read every row, up to 50 000, and have no row here. Not in \
          them: API Gateway, storage, backups, logs, messages. A webhook event costs its row, and `notify` its row \
          for each message it sends.\n\
          **MiB** is the template's. **ms** is computed, warm: {CALL_MS} ms for each round trip, and CPU at the \

@@ -22,6 +22,7 @@ pub(super) async fn measure(meter: &mut Meter) {
     change(meter).await;
     credentials(meter).await;
     products(meter).await;
+    operations(meter).await;
     delete(meter).await;
 }
 
@@ -116,6 +117,23 @@ async fn products(meter: &mut Meter) {
     meter.request(Case::new(PUT, "new"), 201, admin.put(PATH, body.clone())).await;
     meter.request(Case::new(PUT, "again"), 200, admin.put(PATH, body)).await;
     meter.request(Case::new("GET /v1/products", "three"), 200, admin.get("/v1/products")).await;
+}
+
+async fn operations(meter: &mut Meter) {
+    const ASSIGN: &str = "POST /admin/delivery-assignments";
+    let admin = meter.admin.clone();
+    let billing = admin.get("/admin/billing/customers");
+    meter.request(Case::new("GET /admin/billing/customers", "a page of 20"), 200, billing).await;
+    let email = EmailAddress::parse("dev@x.io").unwrap();
+    let boy = User::new(UserId(START.new_id()), email, Role::DeliveryBoy, START);
+    meter.app.save(&boy).await;
+    admin.post("/v1/customers", customer("served")).await.expect(201);
+    let assign = |body| admin.post("/admin/delivery-assignments", body);
+    let by_id = json!({ "customer": "served", "delivery_boy": boy.user_id.to_string() });
+    meter.request(Case::new(ASSIGN, "by id"), 200, assign(by_id)).await;
+    meter
+        .request(Case::new(ASSIGN, "nobody"), 200, assign(json!({ "customer": "served", "delivery_boy": null })))
+        .await;
 }
 
 async fn delete(meter: &mut Meter) {

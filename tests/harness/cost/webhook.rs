@@ -34,7 +34,7 @@ pub(super) async fn measure(meter: &mut Meter) {
     let event = subscription("updated", "evt_subscription", 60, "past_due");
     meter.request(Case::new(ROUTE, "subscription"), 200, nobody.stripe(&event)).await;
     let event = invoice("paid", "evt_invoice", 0);
-    meter.request(Case::new(ROUTE, "invoice"), 200, nobody.stripe(&event)).await;
+    meter.request(Case::new(ROUTE, "invoice").within(4), 200, nobody.stripe(&event)).await;
     let event = refund("evt_refund", 0, 100);
     meter.request(Case::new(ROUTE, "refund"), 200, nobody.stripe(&event)).await;
 }
