@@ -65,15 +65,7 @@ impl Store {
 
     /// How many entities of a kind there are.
     pub async fn count_list<E: Entity>(&self) -> Result<u64, StoreError> {
-        let query = || {
-            self.client()
-                .query()
-                .table_name(self.table())
-                .index_name("gsi1")
-                .key_condition_expression("gsi1pk = :list")
-                .expression_attribute_values(":list", AttributeValue::S(partition(E::KIND)))
-        };
-        work::count(query).await
+        work::count(|| self.list_query(E::KIND)).await
     }
 
     /// The customers whose names begin with `beginning`, ignoring case; `None` when they are more
