@@ -48,6 +48,16 @@ pub async fn read(app: &App, most_live: u64) -> Result<Report, ApiError> {
     Ok(Report { figures: census.figures(), as_of: now })
 }
 
+/// Every row of the table, as of `now`, however long that takes. Tells `progress` how many users and
+/// customers it is through.
+pub async fn census(app: &App, now: Time, progress: impl Fn(u64)) -> Result<Census, StoreError> {
+    let never = |rows| {
+        progress(rows);
+        false
+    };
+    Ok(count(app, now, never).await?.0)
+}
+
 /// Whether the caller has waited long enough since `began`.
 fn waited(app: &App, began: Time) -> bool {
     app.clock.now() >= began.plus_seconds(LIVE_SECONDS)

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it is surprised")]
 
 mod accounts;
+mod admin_commands;
 mod authorization;
 mod autumn_cases;
 mod backfill;

@@ -8,6 +8,7 @@
 use shared::app::App;
 use shared::contact::{EmailAddress, Phone};
 use shared::domain::customer::Customer;
+use shared::domain::linking::Pair;
 use shared::domain::matching::{Candidates, Match};
 use shared::domain::user::{Role, User};
 use shared::http::ApiError;
@@ -71,9 +72,7 @@ pub(super) async fn find_customer(app: &App, user: &User) -> Result<Match<Custom
 
 /// Whether both name each other. Who else names one of them is in the wrong.
 fn are_linked(customer: &Customer, user: &User) -> bool {
-    user.role == Role::Customer
-        && customer.user_id == Some(user.user_id)
-        && user.customer_v2_id == Some(customer.internal_id)
+    Pair::of(customer, user).is_some()
 }
 
 /// The users that `customer` points at, or that point at it. A pointer to nobody is none.

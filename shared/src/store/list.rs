@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::item::{Entity, Item};
 use super::key::Key;
-use super::{Store, StoreError};
+use super::{Store, StoreError, work};
 use crate::domain::customer::Customer;
 use crate::domain::user::User;
 use crate::ids::{CustomerId, UserId};
@@ -61,6 +61,11 @@ impl Store {
         let batch = self.batch_get(keys.iter().map(|(_, key)| key.clone())).await?;
         let found = keys.into_iter().map(|(position, key)| batch.get(&key).map(|row| row.map(|row| (position, row))));
         Ok((found.filter_map(Result::transpose).collect::<Result<_, StoreError>>()?, next))
+    }
+
+    /// How many entities of a kind there are.
+    pub async fn count_list<E: Entity>(&self) -> Result<u64, StoreError> {
+        work::count(|| self.list_query(E::KIND)).await
     }
 
     /// The customers whose names begin with `beginning`, ignoring case; `None` when they are more
