@@ -56,14 +56,14 @@ pub enum ExportError {
 /// Writes every customer to `out`; answers how many. Tells `progress` how many it is through.
 pub async fn write(app: &App, out: &mut impl Write, progress: impl Fn(u64)) -> Result<u64, ExportError> {
     let (mut written, mut position) = (0, None::<String>);
-    put(out, COLUMNS.map(str::to_owned))?;
+    put(out, &COLUMNS.map(str::to_owned))?;
     loop {
         let (rows, next) = app.store.list_after::<Customer>(position.as_deref(), PAGE).await?;
         let logins = rows.iter().filter_map(|(_, customer)| customer.user_id).map(Key::user);
         let logins = app.store.batch_get(logins).await?;
         for (_, customer) in &rows {
             let login = customer.user_id.map(|id| logins.get::<User>(&Key::user(id))).transpose()?.flatten();
-            put(out, record(customer, login.as_ref()))?;
+            put(out, &record(customer, login.as_ref()))?;
             written += 1;
         }
         progress(written);
@@ -76,7 +76,7 @@ pub async fn write(app: &App, out: &mut impl Write, progress: impl Fn(u64)) -> R
 }
 
 /// Writes a line, whose cells are escaped already.
-fn put(out: &mut impl Write, cells: [String; COLUMNS.len()]) -> io::Result<()> {
+fn put(out: &mut impl Write, cells: &[String; COLUMNS.len()]) -> io::Result<()> {
     write!(out, "{}\r\n", cells.join(","))
 }
 
