@@ -28,6 +28,7 @@ mod lockout;
 mod login;
 mod logout;
 mod me;
+mod migrate;
 mod notify;
 mod products;
 mod recovery;

@@ -236,7 +236,7 @@ async fn reports(admin: &Actor) -> BTreeMap<String, Value> {
 }
 
 /// Every figure of the reports is that of a recount.
-async fn assert_true(app: &TestApp, admin: &Actor) -> BTreeMap<String, Value> {
+pub(crate) async fn assert_true(app: &TestApp, admin: &Actor) -> BTreeMap<String, Value> {
     let reports = reports(admin).await;
     let world = app.world().await;
     let recount = Recount::of(&world, app.clock.now().to_string()).figures();

@@ -8,6 +8,7 @@ use shared::domain::customer::Customer;
 use shared::domain::ledger::{Entry, EntryState, RunState, Spared};
 use shared::domain::message::{Message, MessageState};
 use shared::http::ApiError;
+use shared::ids::CustomerId;
 use shared::store::Refused;
 use shared::store::key::Key;
 use shared::store::ledger::Undoable;
@@ -48,6 +49,10 @@ pub async fn down(
         for entry in entries {
             if entry.state == EntryState::Undone {
                 undone.before += 1;
+                if let Some(id) = made(&entry).filter(|_| !dry) {
+                    // It may have died before this.
+                    app.store.purge(id).await?;
+                }
                 continue;
             }
             match take_back(app, &entry, dry).await? {
@@ -77,7 +82,7 @@ async fn take_back(app: &App, entry: &Entry, dry: bool) -> Result<Result<(), Spa
         if let Err(spared) = entry.untouched(found.customer.as_ref(), found.user.as_ref()) {
             return Ok(Err(spared));
         }
-        let made = entry.customer.as_ref().filter(|change| change.before.is_none()).map(|change| change.id);
+        let made = made(entry);
         if let Some(id) = made
             && app.store.has_history(id).await?
         {
@@ -97,6 +102,11 @@ async fn take_back(app: &App, entry: &Entry, dry: bool) -> Result<Result<(), Spa
             Err(refused) => return Err(refused.into()),
         }
     }
+}
+
+/// The customer that the run made in `entry`, if it made one.
+fn made(entry: &Entry) -> Option<CustomerId> {
+    entry.customer.as_ref().filter(|change| change.before.is_none()).map(|change| change.id)
 }
 
 /// The records of `entry` as they are now.

@@ -121,6 +121,19 @@ const LAST: [&str; 6] = ["Rao", "Nair", "Ångström", "Khan", "Das", "Ruiz"];
 const BEGIN: i64 = 1_640_995_200;
 const DAY: u64 = 86_400;
 
+/// What is the matter with person `n`: as often as [`PROPORTIONS`] says, and not in a row.
+pub(super) fn defect_of(n: u64) -> Defect {
+    let total: u64 = PROPORTIONS.iter().map(|(_, share)| share).sum();
+    let mut place = n * 29 % total;
+    for (defect, share) in PROPORTIONS {
+        if place < share {
+            return defect;
+        }
+        place -= share;
+    }
+    Defect::Paired
+}
+
 /// A row and what others call it.
 struct Made {
     doc: Doc,
@@ -144,22 +157,9 @@ impl<'a> Case<'a> {
         Self { n, at, rows: 0, rng, files }
     }
 
-    /// What is the matter with this person: as often as [`PROPORTIONS`] says, and not in a row.
-    fn defect(&self) -> Defect {
-        let total: u64 = PROPORTIONS.iter().map(|(_, share)| share).sum();
-        let mut place = self.n * 29 % total;
-        for (defect, share) in PROPORTIONS {
-            if place < share {
-                return defect;
-            }
-            place -= share;
-        }
-        Defect::Paired
-    }
-
     /// Writes their rows.
     pub(super) fn make(mut self) -> io::Result<()> {
-        match self.defect() {
+        match defect_of(self.n) {
             Defect::Paired => self.pair(true, true, |doc| doc, |doc| doc),
             Defect::SamePhone => self.pair(false, false, |doc| doc, |doc| doc.without("email")),
             Defect::SameEmail => self.same_email(),
@@ -195,7 +195,7 @@ impl<'a> Case<'a> {
 
     /// Defects of a single row.
     fn make_odd(&mut self) -> io::Result<()> {
-        match self.defect() {
+        match defect_of(self.n) {
             Defect::BadPhone => {
                 self.expect(&["unread", "unread"]);
                 self.pair(true, true, |doc| doc.text("phone", "ask the guard"), |doc| doc.text("phone", "12"))
@@ -330,7 +330,7 @@ impl<'a> Case<'a> {
         let (mut user, mut customer) = (self.user(), self.customer());
         let (phone, email) = (self.phone(9), self.address("pair"));
         // Not everybody was given a number.
-        if !self.n.is_multiple_of(5) || matches!(self.defect(), Defect::SameNumber | Defect::Staff) {
+        if !self.n.is_multiple_of(5) || matches!(defect_of(self.n), Defect::SameNumber | Defect::Staff) {
             user.doc = user.doc.text("customerId", &self.number());
         }
         user.doc = user.doc.text("phone", &phone).text("email", &email);
