@@ -65,7 +65,7 @@ impl Graph {
         user.phone = self.phone();
         user.customer_v2_id = match self.rng.below(10) {
             0 => Some(CustomerId(Uuid::from_u128(u128::from(self.seed) << 64))),
-            1..=3 => Some(self.rng.pick(&self.customers)),
+            1..=3 => Some(*self.rng.pick(&self.customers)),
             _ => None,
         };
         user.legacy = Some(Legacy { source: Source::Users, id: n.to_string(), unread: BTreeMap::new() });
@@ -82,7 +82,7 @@ impl Graph {
         customer.contact.phone = self.phone();
         customer.user_id = match self.rng.below(10) {
             0 => Some(UserId(Uuid::from_u128(u128::from(self.seed) << 64))),
-            1..=3 if !lead => Some(self.rng.pick(&self.users)),
+            1..=3 if !lead => Some(*self.rng.pick(&self.users)),
             _ => None,
         };
         customer.user_id = customer.user_id.filter(|_| !lead);
