@@ -40,6 +40,7 @@ mod stripe_subscriptions;
 mod subscriptions;
 mod tidy;
 mod track;
+mod undo;
 mod update_customer;
 mod update_me;
 mod webhook;
