@@ -10,9 +10,11 @@ use harness::connector::run_until_killed;
 use harness::faults::{Fault, Kind, When};
 use harness::pause::Pause;
 use shared::app::App;
+use shared::contact::EmailAddress;
 use shared::domain::customer::{Customer, Origin, Status};
 use shared::domain::matching::Review;
-use shared::ids::CustomerId;
+use shared::domain::user::{Role, User};
+use shared::ids::{CustomerId, UserId};
 use shared::store::members::MemberLists;
 use uuid::Uuid;
 
@@ -104,4 +106,20 @@ async fn a_migration_that_another_has_finished_goes_on_with_what_came_since() {
     assert_eq!(first.await.unwrap().remaining, 0);
     assert_eq!(app.raw_store().runs(None, 10).await.unwrap().0.len(), 1, "both continue one run");
     app.world().await.assert_straight();
+}
+
+#[tokio::test]
+async fn a_password_is_in_no_ledger_and_stays_with_its_user() {
+    let (app, _, _) = TestApp::start().await;
+    let mut user = User::new(UserId(START.new_id()), EmailAddress::parse("u@x.io").unwrap(), Role::Customer, START);
+    user.password_hash = Some("$2b$04$GbPe7W.VNQ6LePxuLmxUHeqbzk/1DWt4VHIYEOaTUCtX5hxiZhM2q".into());
+    user.review = Some(Review::Staged);
+    app.save(&user).await;
+    up(&app.app, false, |_| {}).await.unwrap();
+    let world = app.world().await;
+    assert!(world.of("change").iter().all(|change| !change.to_string().contains("$2b$")));
+    let undone = all_down(&app.app, last_run(&app).await).await;
+    assert_eq!(undone.restored, 1);
+    let restored = app.raw_store().user(user.user_id).await.unwrap().unwrap();
+    assert_eq!((restored.password_hash, restored.customer_v2_id), (user.password_hash, None));
 }

@@ -213,8 +213,8 @@ impl Store {
             _ => &mut transaction,
         };
         match (&entry.user, &found.user) {
-            (Some(change), Some(user)) => match &change.before {
-                Some(image) => transaction.restore_user(user, image),
+            (Some(change), Some(user)) => match change.image(user) {
+                Some(image) => transaction.restore_user(user, &image),
                 None => transaction.remove_user(user),
             },
             _ => &mut transaction,
