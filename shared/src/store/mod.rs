@@ -29,6 +29,7 @@ pub mod records;
 pub mod recovery;
 pub mod retry;
 pub mod table;
+mod tombstone;
 pub mod transaction;
 pub mod trial;
 pub mod work;
