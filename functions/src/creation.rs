@@ -151,7 +151,10 @@ impl Creation {
         let list: Option<EmailMembers> = list_key.map(|key| guards.get(&key)).transpose()?.flatten();
         let by_id: Option<Guard> = id_key.map(|key| guards.get(&key)).transpose()?.flatten();
         let holder: Option<Guard> = login_key.map(|key| guards.get(&key)).transpose()?.flatten();
-        let named_user = user_key.map(|key| guards.get(&key)).transpose()?.flatten();
+        let named_user = match user_key.map(|key| guards.get(&key)).transpose()?.flatten() {
+            Some(user) => Some(store.without_stray_pointer(user).await?),
+            None => None,
+        };
         let (by_id, holder) = (by_id.map(|g| CustomerId(g.owner)), holder.map(|g| UserId(g.owner)));
         let members = list.as_ref().map(|list| list.members.clone()).unwrap_or_default();
         let people: BTreeSet<CustomerId> = members.iter().copied().chain(by_id).collect();

@@ -34,6 +34,7 @@ mod register;
 mod reports;
 mod secrets;
 mod sessions;
+mod settle;
 mod signature_mutations;
 mod stripe_customers;
 mod stripe_subscriptions;

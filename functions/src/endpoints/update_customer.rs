@@ -178,7 +178,10 @@ impl Update {
         let lists = MemberLists::of(lists.collect::<Result<Vec<_>, _>>()?);
         let holder: Option<Guard> = login.map(|key| batch.get(&key)).transpose()?.flatten();
         let user = own.map(|key| batch.get(&key)).transpose()?.flatten();
-        let named_user = named.map(|key| batch.get(&key)).transpose()?.flatten();
+        let named_user = match named.map(|key| batch.get(&key)).transpose()?.flatten() {
+            Some(user) => Some(store.without_stray_pointer(user).await?),
+            None => None,
+        };
         let email_holder = match holder {
             Some(guard) => store.user(UserId(guard.owner)).await?,
             None => None,

@@ -292,6 +292,7 @@ impl Key {
         Self::head(match shared {
             Shared::Phone(phone) => format!("RECHECK#PHONE#{}", phone.as_str()),
             Shared::Email(email) => format!("RECHECK#EMAIL#{}", email.as_str()),
+            Shared::Record(id) => format!("RECHECK#RECORD#{id}"),
         })
     }
 

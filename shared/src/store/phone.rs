@@ -32,7 +32,8 @@ impl Store {
         self.people(&user_ids, &customer_ids).await
     }
 
-    async fn people(&self, users: &[UserId], customers: &[CustomerId]) -> Result<People, StoreError> {
+    /// The users and customers of these ids.
+    pub(super) async fn people(&self, users: &[UserId], customers: &[CustomerId]) -> Result<People, StoreError> {
         if users.is_empty() && customers.is_empty() {
             return Ok(People::default());
         }

@@ -4,12 +4,14 @@
 //! the same transaction; the backfill then puts whoever shares it, and waits, back into review.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::item::{Entity, Indexes};
 use super::key::Key;
 use super::members::EmailMembers;
 use super::members::MemberLists;
 use super::phone::People;
+use super::pointer::From;
 use super::transaction::{Conflict, Refused, Transaction};
 use super::{Store, StoreError, work};
 use crate::clock::Time;
@@ -17,6 +19,7 @@ use crate::contact::{EmailAddress, Phone};
 use crate::domain::customer::Customer;
 use crate::domain::matching::Review;
 use crate::domain::user::User;
+use crate::ids::{CustomerId, UserId};
 use crate::secret::random_bytes;
 
 /// Something that people share.
@@ -27,6 +30,8 @@ pub enum Shared {
     Phone(Phone),
     /// An e-mail address.
     Email(EmailAddress),
+    /// A record, by its id: they are it, or were imported with a pointer at it.
+    Record(Uuid),
 }
 
 /// That whoever waits and shares this is to be looked at again.
@@ -82,6 +87,21 @@ pub(super) fn of_user(user: &User) -> [Option<Shared>; 2] {
     [user.phone.clone().map(Shared::Phone), Some(Shared::Email(user.email.clone()))]
 }
 
+/// A customer that is deleted and the user it points to, if a legacy system may have pointed at them:
+/// whoever did, and waits because of that, may be free of it now.
+pub(super) fn left_by_customer(customer: &Customer) -> [Option<Shared>; 2] {
+    let imported = customer.legacy.is_some();
+    let records = [Some(customer.internal_id.0), customer.user_id.map(|id| id.0)];
+    records.map(|id| id.filter(|_| imported).map(Shared::Record))
+}
+
+/// The same of a user.
+pub(super) fn left_by_user(user: &User) -> [Option<Shared>; 2] {
+    let imported = user.legacy.is_some();
+    let records = [Some(user.user_id.0), user.customer_v2_id.map(|id| id.0)];
+    records.map(|id| id.filter(|_| imported).map(Shared::Record))
+}
+
 impl Store {
     /// Puts whoever waits and shares what `key` names back into review.
     pub async fn reconsider(&self, key: &Key, now: Time) -> Result<(), StoreError> {
@@ -89,6 +109,7 @@ impl Store {
         let people = match &recheck.shared {
             Shared::Phone(phone) => self.people_by_phone(phone).await?,
             Shared::Email(email) => self.people_by_email(email).await?,
+            Shared::Record(id) => self.people_around(*id).await?,
         };
         for customer in people.customers.iter().filter(|one| one.review == Some(Review::Ambiguous)) {
             let after = Customer { review: Some(Review::Due), updated_at: now, ..customer.clone() };
@@ -108,6 +129,22 @@ impl Store {
             Ok(()) | Err(Refused::Conflict(_)) => Ok(()),
             Err(Refused::Store(error)) => Err(error),
         }
+    }
+
+    /// The record `id`, be it a user or a customer, and whoever was imported with a pointer at it.
+    async fn people_around(&self, id: Uuid) -> Result<People, StoreError> {
+        let (mut users, mut customers) = (vec![UserId(id)], vec![CustomerId(id)]);
+        for from in self.pointers_at(id).await? {
+            match from {
+                From::User(user) => users.push(user),
+                From::Customer(customer) => customers.push(customer),
+            }
+        }
+        users.sort_unstable();
+        users.dedup();
+        customers.sort_unstable();
+        customers.dedup();
+        self.people(&users, &customers).await
     }
 
     /// A row that somebody changes meanwhile is left to the next run: the recheck stays queued.

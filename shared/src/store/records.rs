@@ -189,6 +189,7 @@ impl Transaction {
     /// member list of its e-mail address as it was read.
     pub fn delete_customer(&mut self, customer: &Customer, lists: &MemberLists, now: Time) -> &mut Self {
         self.recheck(&recheck::of_customer(customer), &[], now);
+        self.recheck(&recheck::left_by_customer(customer), &[], now);
         if customer.legacy.is_some() {
             self.put_anyway(&Tombstone::new(&customer.key(), now), Conflict::Changed);
         }
@@ -211,6 +212,7 @@ impl Transaction {
     /// Deletes a user with its login and its membership. Its number stays issued.
     pub fn delete_user(&mut self, user: &User, now: Time) -> &mut Self {
         self.recheck(&recheck::of_user(user), &[], now);
+        self.recheck(&recheck::left_by_user(user), &[], now);
         if user.legacy.is_some() {
             self.put_anyway(&Tombstone::new(&user.key(), now), Conflict::Changed);
         }
