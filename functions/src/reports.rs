@@ -54,6 +54,16 @@ fn last(counted: &Counted) -> Report {
     Report { figures: counted.figures.clone(), as_of: counted.as_of }
 }
 
+/// Every row of the table, as of `now`, however long that takes. Tells `progress` how many users and
+/// customers it is through.
+pub async fn census(app: &App, now: Time, progress: impl Fn(u64)) -> Result<Census, StoreError> {
+    let never = |rows| {
+        progress(rows);
+        false
+    };
+    Ok(count(app, now, never).await?.0)
+}
+
 /// Whether the caller has waited long enough since `began`.
 fn waited(app: &App, began: Time) -> bool {
     app.clock.now() >= began.plus_seconds(LIVE_SECONDS)

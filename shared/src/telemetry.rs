@@ -30,7 +30,7 @@ pub enum Metric {
     CheckoutFailed,
     /// Stripe customers whose customer was deleted, or had another, when they were made.
     StripeOrphans,
-    /// Stripe customers that Stripe refused for good.
+    /// Stripe customers and subscriptions that Stripe refused for good.
     StripeRefused,
     /// Messages handed to e-mail or SMS.
     MessagesSent,

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use axum::body::Body;
 use functions::routes::{ALL, Access, Route};
 use harness::app::{START, WEBHOOK_SECRETS};
-use harness::dice::seed;
+use harness::rng::seed;
 use harness::stripe::checkout;
 use harness::{Actor, Answer, TestApp};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
@@ -115,10 +115,7 @@ fn template(route: &Route) -> Option<Value> {
             "customer_data": { "name": "Acme", "email": "t@acme.io", "metadata": { "a": 1 }, "fingerprint": "f" },
         }),
         ("POST", "/admin/delivery-assignments") => json!({ "customer": "acme", "delivery_boy": "dev@x.io" }),
-        ("POST", "/auth/logout")
-        | ("GET", "/auth/me" | "/v1/customers" | "/v1/customers/{id}" | "/v1/products")
-        | ("GET", "/admin/dashboard" | "/admin/link-audit" | "/admin/data-quality" | "/admin/billing/customers")
-        | ("DELETE", "/v1/customers/{id}") => Value::Null,
+        ("POST", "/auth/logout") | ("GET", _) | ("DELETE", "/v1/customers/{id}") => Value::Null,
         _ => return None,
     };
     Some(body)

@@ -5,8 +5,8 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use harness::dice::{Dice, seed};
 use harness::parsers::{BODIES, Check, TARGETS};
+use harness::rng::{Rng, seed};
 
 /// A corpus of fewer seeds is none.
 const MIN_SEEDS: usize = 10;
@@ -79,12 +79,12 @@ fn every_seed_keeps_the_properties() {
 fn seeds_that_are_damaged_keep_the_properties() {
     let seed = seed("damaged seeds");
     for (target, check) in TARGETS {
-        let mut dice = Dice::new(seed);
+        let mut rng = Rng::new(seed);
         for (name, data) in seeds(target).into_iter().filter(|(_, data)| data.len() <= MAX_DAMAGED_BYTES) {
             for n in 0..DAMAGES {
                 let mut damaged = data.clone();
-                for _ in 0..=dice.below(4) {
-                    dice.damage(&mut damaged);
+                for _ in 0..=rng.below(4) {
+                    rng.damage(&mut damaged);
                 }
                 run(*check, &damaged, &format!("{target}/{name}, damage {n}, SEED={seed}"));
             }

@@ -11,7 +11,7 @@ use harness::cost::{measure, over_budget, unmeasured};
 /// Customers in the tables that are compared: the second has twice as many.
 const FEW: u32 = 1_000;
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn every_route_and_job_costs_what_the_card_says_however_many_customers_there_are() {
     let small = (FEW, measure(FEW).await);
     let large = (2 * FEW, measure(2 * FEW).await);

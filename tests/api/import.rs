@@ -55,7 +55,7 @@ impl Told {
 }
 
 /// Every file of a folder.
-fn inputs(folder: &Path) -> Vec<Input> {
+pub(crate) fn inputs(folder: &Path) -> Vec<Input> {
     let input = |source| Input { source, path: folder.join(legacy::file_name(source)) };
     Source::ALL.into_iter().map(input).filter(|input| input.path.exists()).collect()
 }

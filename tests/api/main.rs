@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it is surprised")]
 
 mod accounts;
+mod admin_commands;
 mod authorization;
 mod autumn_cases;
 mod backfill;
@@ -27,6 +28,7 @@ mod lockout;
 mod login;
 mod logout;
 mod me;
+mod migrate;
 mod notify;
 mod products;
 mod recovery;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use functions::jobs::backfill::run;
 use functions::reports::read;
 use harness::app::START;
+use harness::rng::Rng;
 use harness::world::text;
 use harness::{Actor, TestApp, World};
 use serde_json::{Value, json};
@@ -20,56 +21,45 @@ use shared::store::members::MemberLists;
 /// Rows that are made of either kind; half as many pairs come on top.
 const ROWS: usize = 60;
 
-/// What is drawn with a seed: the same again with the same one.
-struct Dice(u64);
-
-impl Dice {
-    /// A number below `sides`.
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % sides
-    }
-}
-
 fn email(name: &str, n: usize) -> EmailAddress {
     EmailAddress::parse(&format!("{name}-{n}@x.io")).unwrap()
 }
 
-fn a_user(dice: &mut Dice, n: usize, customers: &[CustomerId]) -> User {
-    let role = [Role::Customer, Role::Customer, Role::Customer, Role::DeliveryBoy, Role::Admin][dice.roll(5)];
+fn a_user(rng: &mut Rng, n: usize, customers: &[CustomerId]) -> User {
+    let role = [Role::Customer, Role::Customer, Role::Customer, Role::DeliveryBoy, Role::Admin][rng.place(5)];
     let mut user = User::new(UserId(START.new_id()), email("user", n), role, START);
-    user.enabled = dice.roll(4) > 0;
-    user.password_hash = (dice.roll(3) > 0).then(|| "no hash at all".to_owned());
-    let expires_at = [None, Some(START), Some(START.plus_seconds(60))][dice.roll(3)];
-    user.temporary = (dice.roll(2) > 0).then_some(TemporaryPassword { expires_at, kid: None });
-    user.credential_epoch = 1 + u64::from(dice.roll(2) > 0);
-    user.customer_number = (dice.roll(3) > 0).then(|| CustomerNumber::issue("PL", 1_000 + n as u64));
+    user.enabled = rng.place(4) > 0;
+    user.password_hash = (rng.place(3) > 0).then(|| "no hash at all".to_owned());
+    let expires_at = [None, Some(START), Some(START.plus_seconds(60))][rng.place(3)];
+    user.temporary = (rng.place(2) > 0).then_some(TemporaryPassword { expires_at, kid: None });
+    user.credential_epoch = 1 + u64::from(rng.place(2) > 0);
+    user.customer_number = (rng.place(3) > 0).then(|| CustomerNumber::issue("PL", 1_000 + n as u64));
     // Few of those that exist, so that several point to one; else nobody's.
-    user.customer_v2_id = match dice.roll(4) {
+    user.customer_v2_id = match rng.place(4) {
         0 => None,
         1 => Some(CustomerId(START.new_id())),
-        _ => Some(customers[dice.roll(customers.len())]),
+        _ => Some(customers[rng.place(customers.len())]),
     };
-    user.review = (dice.roll(5) == 0).then_some(Review::Ambiguous);
+    user.review = (rng.place(5) == 0).then_some(Review::Ambiguous);
     user
 }
 
-fn a_customer(dice: &mut Dice, n: usize, id: CustomerId, users: &[UserId]) -> Customer {
+fn a_customer(rng: &mut Rng, n: usize, id: CustomerId, users: &[UserId]) -> Customer {
     let status =
-        [Status::PendingPayment, Status::PaymentFailed, Status::Trial, Status::Active, Status::Inactive][dice.roll(5)];
-    let origin = [Origin::Intake, Origin::Import, Origin::Intake][dice.roll(3)];
+        [Status::PendingPayment, Status::PaymentFailed, Status::Trial, Status::Active, Status::Inactive][rng.place(5)];
+    let origin = [Origin::Intake, Origin::Import, Origin::Intake][rng.place(3)];
     let mut customer = Customer::new(id, status, origin, START);
     customer.customer_reference =
-        (dice.roll(4) > 0).then(|| Crn::issue("PLE-CVP", 2020, 900_000 + u64::try_from(n).unwrap()));
-    customer.contact.email = match dice.roll(3) {
+        (rng.place(4) > 0).then(|| Crn::issue("PLE-CVP", 2020, 900_000 + u64::try_from(n).unwrap()));
+    customer.contact.email = match rng.place(3) {
         0 => None,
         1 => Some(EmailAddress::placeholder(&format!("customer-{n}"), "earlybird.local")),
         _ => Some(email("customer", n)),
     };
-    customer.user_id = match dice.roll(4) {
+    customer.user_id = match rng.place(4) {
         0 | 1 => None,
         2 => Some(UserId(START.new_id())),
-        _ => Some(users[dice.roll(users.len())]),
+        _ => Some(users[rng.place(users.len())]),
     };
     customer
 }
@@ -95,15 +85,15 @@ async fn store(app: &TestApp, users: &[User], customers: &[Customer], messages: 
 
 /// Rows with every defect, as `seed` has it.
 async fn chaos(app: &TestApp, seed: u64) {
-    let mut dice = Dice(seed);
+    let mut rng = Rng::new(seed);
     let ids: Vec<CustomerId> = (0..ROWS).map(|_| CustomerId(START.new_id())).collect();
-    let mut users: Vec<User> = (0..ROWS).map(|n| a_user(&mut dice, n, &ids[..ROWS / 3])).collect();
+    let mut users: Vec<User> = (0..ROWS).map(|n| a_user(&mut rng, n, &ids[..ROWS / 3])).collect();
     let own: Vec<UserId> = users.iter().map(|user| user.user_id).collect();
     let mut customers: Vec<Customer> =
-        ids.iter().enumerate().map(|(n, id)| a_customer(&mut dice, n, *id, &own[..ROWS / 3])).collect();
+        ids.iter().enumerate().map(|(n, id)| a_customer(&mut rng, n, *id, &own[..ROWS / 3])).collect();
     for n in ROWS..ROWS * 3 / 2 {
-        let mut user = a_user(&mut dice, n, &ids);
-        let mut customer = a_customer(&mut dice, n, CustomerId(START.new_id()), &own);
+        let mut user = a_user(&mut rng, n, &ids);
+        let mut customer = a_customer(&mut rng, n, CustomerId(START.new_id()), &own);
         user.customer_v2_id = Some(customer.internal_id);
         customer.user_id = Some(user.user_id);
         users.push(user);
@@ -111,7 +101,7 @@ async fn chaos(app: &TestApp, seed: u64) {
     }
     let mut messages = Vec::new();
     for user in &users {
-        if dice.roll(3) == 0 {
+        if rng.place(3) == 0 {
             let mut message = Message::to_user(MessageKind::Invitation, user, START);
             message.epoch = 1;
             messages.push(message);
@@ -246,7 +236,7 @@ async fn reports(admin: &Actor) -> BTreeMap<String, Value> {
 }
 
 /// Every figure of the reports is that of a recount.
-async fn assert_true(app: &TestApp, admin: &Actor) -> BTreeMap<String, Value> {
+pub(crate) async fn assert_true(app: &TestApp, admin: &Actor) -> BTreeMap<String, Value> {
     let reports = reports(admin).await;
     let world = app.world().await;
     let recount = Recount::of(&world, app.clock.now().to_string()).figures();

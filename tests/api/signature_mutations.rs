@@ -2,7 +2,7 @@
 //! signed is ever accepted.
 
 use harness::app::{START, WEBHOOK_SECRETS};
-use harness::dice::{Dice, seed};
+use harness::rng::{Rng, seed};
 use shared::secret::Secret;
 use shared::stripe::signature::{sign, verify};
 
@@ -39,51 +39,50 @@ impl Original {
     }
 
     /// A mutation: a header and a body.
-    fn mutation(&self, dice: &mut Dice) -> (String, Vec<u8>) {
+    fn mutation(&self, rng: &mut Rng) -> (String, Vec<u8>) {
         let (mut header, mut body) = (self.header.clone(), BODY.to_vec());
         let Self { timestamp, mac, .. } = self;
-        match dice.below(12) {
-            0 => dice.damage(&mut body),
+        match rng.below(12) {
+            0 => rng.damage(&mut body),
             1 => {
-                for _ in 0..=dice.below(6) {
-                    dice.damage(&mut body);
+                for _ in 0..=rng.below(6) {
+                    rng.damage(&mut body);
                 }
             }
-            2 => header = damaged(&header, dice),
-            3 => header = format!("t={timestamp},v1={}", damaged(mac, dice)),
-            4 => header = format!("t={},v1={mac}", damaged(timestamp, dice)),
+            2 => header = damaged(&header, rng),
+            3 => header = format!("t={timestamp},v1={}", damaged(mac, rng)),
+            4 => header = format!("t={},v1={mac}", damaged(timestamp, rng)),
             // Another time, near the one that was signed, and written in other ways.
-            5 => header = format!("t={},v1={mac}", self.other_time(dice)),
+            5 => header = format!("t={},v1={mac}", self.other_time(rng)),
             // Signed as it should be, and by somebody else.
-            6 => header = sign(BODY, &Secret::new(*dice.pick(&OTHER_SECRETS)), START),
+            6 => header = sign(BODY, &Secret::new(*rng.pick(&OTHER_SECRETS)), START),
             // Signed by Stripe, and not lately, or not yet.
             7 => {
-                let late = 301 + i64::try_from(dice.below(1_000_000)).unwrap();
-                let late = if dice.one_in(2) { late } else { -late };
-                header = sign(BODY, &Secret::new(*dice.pick(&WEBHOOK_SECRETS)), START.plus_seconds(late));
+                let late = 301 + i64::try_from(rng.below(1_000_000)).unwrap();
+                let late = if rng.one_in(2) { late } else { -late };
+                header = sign(BODY, &Secret::new(*rng.pick(&WEBHOOK_SECRETS)), START.plus_seconds(late));
             }
-            8 => header = self.shuffled(dice),
+            8 => header = self.shuffled(rng),
             // Under another name, in another case, with blanks where none belong.
             9 => {
                 let names =
                     [("t", "v0"), ("v1", "t"), ("T", "v1"), ("t", "V1"), ("t ", "v1"), ("t", "v1 "), ("t", "v2")];
-                let (time, signature) = *dice.pick(&names);
+                let (time, signature) = *rng.pick(&names);
                 header = format!("{time}={timestamp},{signature}={mac}");
             }
             // Cut anywhere.
-            10 => header.truncate(dice.below(header.len())),
+            10 => header.truncate(rng.place(header.len())),
             _ => {
                 let separators = ["", ";", " ", "&", "\n", ",,", "%2C", ", ", " ,"];
                 let equals = ["=", "", ":", "==", "= ", " =", "=\""];
-                header =
-                    header.replacen(',', dice.pick::<&str>(&separators), 1).replace('=', dice.pick::<&str>(&equals));
+                header = header.replacen(',', rng.pick::<&str>(&separators), 1).replace('=', rng.pick::<&str>(&equals));
             }
         }
         (header, body)
     }
 
-    fn other_time(&self, dice: &mut Dice) -> String {
-        let moved = START.unix_seconds() - 300 + i64::try_from(dice.below(601)).unwrap();
+    fn other_time(&self, rng: &mut Rng) -> String {
+        let moved = START.unix_seconds() - 300 + i64::try_from(rng.below(601)).unwrap();
         let timestamp = &self.timestamp;
         let ways = [
             moved.to_string(),
@@ -95,12 +94,12 @@ impl Original {
             format!("{timestamp}000"),
             format!("-{timestamp}"),
         ];
-        dice.pick(&ways).clone()
+        rng.pick(&ways).clone()
     }
 
     /// Pairs of right and wrong ones, repeated and in any order.
-    fn shuffled(&self, dice: &mut Dice) -> String {
-        let (wrong_time, wrong_mac) = (self.other_time(dice), damaged(&self.mac, dice));
+    fn shuffled(&self, rng: &mut Rng) -> String {
+        let (wrong_time, wrong_mac) = (self.other_time(rng), damaged(&self.mac, rng));
         let pool = [
             format!("t={}", self.timestamp),
             format!("t={wrong_time}"),
@@ -110,27 +109,27 @@ impl Original {
             "v1=".to_owned(),
             "t=".to_owned(),
         ];
-        let mut pairs: Vec<&str> = (0..=dice.below(8)).map(|_| dice.pick(&pool).as_str()).collect();
-        dice.shuffle(&mut pairs);
+        let mut pairs: Vec<&str> = (0..=rng.below(8)).map(|_| rng.pick(&pool).as_str()).collect();
+        rng.shuffle(&mut pairs);
         pairs.join(",")
     }
 }
 
-fn damaged(text: &str, dice: &mut Dice) -> String {
+fn damaged(text: &str, rng: &mut Rng) -> String {
     let mut bytes = text.as_bytes().to_vec();
-    dice.damage(&mut bytes);
+    rng.damage(&mut bytes);
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Tries mutations until `wanted` of them were none of what was signed; how many were.
 fn mutate(wanted: usize) -> usize {
     let seed = seed("signature mutations");
-    let (mut dice, original) = (Dice::new(seed), Original::new());
+    let (mut rng, original) = (Rng::new(seed), Original::new());
     let secrets = WEBHOOK_SECRETS.map(Secret::new);
     assert!(original.is_kept(&original.header, BODY) && verify(&original.header, BODY, &secrets, START).is_ok());
     let (mut refused, mut kept) = (0, 0);
     while refused < wanted {
-        let (header, body) = original.mutation(&mut dice);
+        let (header, body) = original.mutation(&mut rng);
         if original.is_kept(&header, &body) {
             kept += 1;
             continue;

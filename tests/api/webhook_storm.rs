@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use functions::jobs::backfill;
 use harness::app::{START, WEBHOOK_SECRETS};
 use harness::connector::run_until_killed;
-use harness::dice::{Dice, seed};
 use harness::faults::{Fault, Kind, When};
+use harness::rng::{Rng, seed};
 use harness::stripe::{checkout, invoice, refund, subscription};
 use harness::world::text;
 use harness::{Actor, TestApp, World};
@@ -24,7 +24,7 @@ type Death = (u64, bool);
 const STEPS: [u64; 3] = [4, 8, 20];
 
 /// A delivery dies fewer times than this.
-const MAX_DEATHS: usize = 4;
+const MAX_DEATHS: u64 = 4;
 
 /// What Stripe does to somebody, in events.
 const EVENTS_OF_A_LEAD: usize = 12;
@@ -198,7 +198,7 @@ async fn expected(leads: usize) -> BTreeMap<String, Value> {
 
 async fn storm(events: usize) {
     let seed = seed("webhook storm");
-    let mut dice = Dice::new(seed);
+    let mut rng = Rng::new(seed);
     let leads = events * 9 / 10 / EVENTS_OF_A_LEAD;
     let scene = Scene::set(leads).await;
     let good: Vec<String> = scene.good().iter().map(Value::to_string).collect();
@@ -206,15 +206,15 @@ async fn storm(events: usize) {
     let distinct: Vec<&str> =
         good.iter().map(String::as_str).chain(poison.iter().map(|(body, _)| body.as_str())).collect();
     let mut deliveries = distinct.clone();
-    deliveries.extend((0..events * 3 / 10).map(|_| *dice.pick(&distinct)));
-    dice.shuffle(&mut deliveries);
+    deliveries.extend((0..events * 3 / 10).map(|_| *rng.pick(&distinct)));
+    rng.shuffle(&mut deliveries);
 
     let mut deaths = BTreeMap::<Death, usize>::new();
     for body in &deliveries {
         let mut kills = Vec::new();
-        for _ in 0..dice.below(MAX_DEATHS) {
-            let steps = *dice.pick(&STEPS);
-            kills.push((1 + dice.roll() % steps, dice.one_in(2)));
+        for _ in 0..rng.below(MAX_DEATHS) {
+            let steps = *rng.pick(&STEPS);
+            kills.push((1 + rng.draw() % steps, rng.one_in(2)));
         }
         for death in scene.deliver(body, &kills).await {
             *deaths.entry(death).or_default() += 1;

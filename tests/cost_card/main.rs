@@ -23,7 +23,7 @@ struct Options {
     print: bool,
 }
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let options = Options::parse();
     let small = (FEW, measure_at(FEW).await);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::{RetryPartition, TokenBucket};
+use aws_sdk_dynamodb::types::StreamSpecification;
 use dynoxide::Database;
 use functions::routes::{ALL, router};
 use local::dynamo::{Embedded, Storage};
@@ -163,6 +164,13 @@ impl TestApp {
         let mut transaction = store.transaction();
         transaction.save_user(None, user);
         transaction.commit(&store).await.unwrap();
+    }
+
+    /// Turns the stream of the table off: nothing is delivered any more, and a write takes the same
+    /// time however many there were.
+    pub async fn stop_stream(&self) {
+        let off = StreamSpecification::builder().stream_enabled(false).build().unwrap();
+        self.raw.update_table().table_name(TABLE).stream_specification(off).send().await.unwrap();
     }
 
     /// A store whose calls are neither counted nor broken.

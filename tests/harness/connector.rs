@@ -21,6 +21,8 @@
 //! Read the raw table through a client of its own, or its calls are counted and broken too.
 //! Make one connector per test: the connections inside belong to that test's runtime.
 
+mod attempt;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -29,19 +31,18 @@ use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::byte_stream::ByteStream;
 use aws_smithy_types::config_bag::ConfigBag;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::faults::{self, CallInfo, Fault, Kind, Plan, When};
-use crate::pause::{Gate, Gates, Pause};
+use self::attempt::Attempt;
+use crate::faults::{CallInfo, Fault, Kind, Plan, When};
+use crate::pause::{Gates, Pause};
 use crate::recording;
-use crate::stale::{Answers, Question};
+use crate::stale::Answers;
 
 /// The tap. Clones share everything: give one to the SDK and keep another.
 #[derive(Clone)]
@@ -332,123 +333,6 @@ impl HttpConnector for Tap {
         let inner = self.inner.clone();
         HttpConnectorFuture::new(async move { attempt.run(&inner, request).await })
     }
-}
-
-/// An attempt under way. Dropping it, answered or not, is what finishes it in the recording.
-struct Attempt {
-    connector: Connector,
-    sequence: u64,
-    operation: String,
-    fault: Option<Kind>,
-    gate: Option<Gate>,
-}
-
-impl Attempt {
-    async fn run(self, inner: &SharedHttpConnector, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        if let Some(gate) = &self.gate {
-            gate.wait().await;
-        }
-        let Some(kind) = self.fault else { return self.pass(inner, request).await };
-        match kind {
-            Kind::Before => Err(ConnectorError::io("injected: connection refused".into()).never_connected()),
-            Kind::LostAnswer | Kind::LostAnswerUntilGivenUp => {
-                carry_out(inner, request).await?;
-                Err(ConnectorError::timeout("injected: the answer was lost".into()))
-            }
-            Kind::Throttle => Ok(faults::throttled()),
-            Kind::TransactionThrottled => Ok(faults::transaction_throttled(&self.info(&request))),
-            Kind::TransactionConflict => Ok(faults::conflict(&self.info(&request))),
-            Kind::TransactionInProgress => Ok(faults::in_progress()),
-            Kind::InternalError => Ok(faults::internal_error()),
-            Kind::InternalErrorAfter => {
-                carry_out(inner, request).await?;
-                Ok(faults::internal_error())
-            }
-            Kind::Slow(delay) => {
-                let answer = inner.call(request).await;
-                tokio::time::sleep(delay).await;
-                answer
-            }
-            Kind::Twice => {
-                let again = request.try_clone();
-                let answer = self.pass(inner, request).await?;
-                if let Some(again) = again {
-                    carry_out(inner, again).await?;
-                }
-                Ok(answer)
-            }
-            Kind::Stale => {
-                let question = Question::of(&self.info(&request));
-                let earlier = question.and_then(|question| self.connector.lock().answers.earlier(&question));
-                match earlier {
-                    Some(body) => Ok(faults::answered(body)),
-                    None => self.pass(inner, request).await,
-                }
-            }
-            Kind::Kill { after } => {
-                if after {
-                    carry_out(inner, request).await?;
-                }
-                self.connector.lock().dead = true;
-                self.connector.0.kills.send_modify(|kills| *kills += 1);
-                std::future::pending().await
-            }
-        }
-    }
-
-    /// Sends the request; what the answer says was consumed is noted if anybody wants to know, and the
-    /// answer to a read that may lag is kept for a later `Stale`.
-    async fn pass(&self, inner: &SharedHttpConnector, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let question = Question::of(&self.info(&request));
-        let mut response = inner.call(request).await?;
-        let question = question.filter(|_| response.status().is_success());
-        let metered = self.connector.lock().metered;
-        if metered || question.is_some() {
-            let body = ByteStream::new(response.take_body()).collect().await;
-            let body = body.map_err(|error| ConnectorError::io(error.into()))?.into_bytes();
-            self.note(&body, question);
-            *response.body_mut() = SdkBody::from(body);
-        }
-        Ok(response)
-    }
-
-    fn note(&self, body: &[u8], question: Option<Question>) {
-        let mut state = self.connector.lock();
-        if let Some(question) = question {
-            state.answers.keep(question, body.to_vec());
-        }
-        if state.metered
-            && let Some(call) = state.call(self.sequence)
-        {
-            call.units = recording::consumed(body);
-        }
-    }
-
-    fn info<'a>(&'a self, request: &'a HttpRequest) -> CallInfo<'a> {
-        CallInfo {
-            sequence: self.sequence,
-            operation: &self.operation,
-            body: request.body().bytes().unwrap_or_default(),
-        }
-    }
-}
-
-impl Drop for Attempt {
-    fn drop(&mut self) {
-        let mut state = self.connector.lock();
-        state.clock += 1;
-        let now = state.clock;
-        if let Some(call) = state.call(self.sequence) {
-            call.finished = now;
-        }
-    }
-}
-
-/// Sends the request and waits for the last byte of its answer.
-async fn carry_out(inner: &SharedHttpConnector, request: HttpRequest) -> Result<(), ConnectorError> {
-    let response = inner.call(request).await?;
-    let body = ByteStream::new(response.into_body()).collect().await;
-    body.map(drop).map_err(|error| ConnectorError::io(error.into()))
 }
 
 impl Call {

@@ -6,7 +6,6 @@
 
 mod cases;
 mod doc;
-mod random;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,7 +14,7 @@ use std::path::Path;
 
 use shared::domain::legacy::Source;
 
-use cases::Case;
+use cases::{Case, defect_of};
 pub use cases::{Defect, PROPORTIONS};
 
 /// What an import of the files must come to.
@@ -38,11 +37,26 @@ pub fn file_name(source: Source) -> String {
 
 /// Makes `people` people and writes what the legacy system knew of them into `folder`.
 pub fn write(folder: &Path, people: u64, seed: u64) -> io::Result<Manifest> {
+    write_without(folder, people, seed, &[])
+}
+
+/// The same, but for the people with one of these `defects`.
+pub fn write_without(folder: &Path, people: u64, seed: u64, defects: &[Defect]) -> io::Result<Manifest> {
     let mut files = Files::create(folder)?;
-    for n in 0..people {
+    for n in (0..people).filter(|n| !defects.contains(&defect_of(*n))) {
         Case::new(n, seed, &mut files).make()?;
     }
     files.finish()
+}
+
+/// How many of the rows of `people` people only a person can tell apart.
+pub fn ambiguous(people: u64) -> u64 {
+    let rows = |defect| match defect {
+        Defect::TwoUsers | Defect::TwoCustomers => 1,
+        Defect::Family => 4,
+        _ => 0,
+    };
+    (0..people).map(|n| rows(defect_of(n))).sum()
 }
 
 /// The files on their way.

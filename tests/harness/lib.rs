@@ -8,7 +8,6 @@ pub mod actor;
 pub mod app;
 pub mod connector;
 pub mod cost;
-pub mod dice;
 pub mod faults;
 pub mod history;
 pub mod legacy;

@@ -61,7 +61,8 @@ impl Recording {
     }
 
     fn units_of(&self, wanted: impl Fn(&str) -> bool) -> f64 {
-        self.calls.iter().filter(|call| wanted(&call.operation)).map(|call| call.units).sum()
+        // The sum of nothing is a negative zero.
+        self.calls.iter().filter(|call| wanted(&call.operation)).map(|call| call.units).sum::<f64>() + 0.0
     }
 }
 

@@ -496,7 +496,15 @@ def test_everything_that_can_stall_rings(template):
 
 
 @pytest.mark.parametrize(
-    ("name", "statistic", "period"), [("MessagesOverdue", "Maximum", 3600), ("UnmatchedPayments", "Sum", 300)]
+    ("name", "statistic", "period"),
+    [
+        ("MessagesOverdue", "Maximum", 3600),
+        ("UnmatchedPayments", "Sum", 300),
+        ("PoisonEvents", "Sum", 300),
+        ("CheckoutFailed", "Sum", 300),
+        ("StripeRefused", "Sum", 300),
+        ("StripeOrphans", "Sum", 300),
+    ],
 )
 def test_a_count_of_ours_rings_as_soon_as_there_is_one(template, name, statistic, period):
     alarm = properties(template, name)

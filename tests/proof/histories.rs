@@ -190,7 +190,7 @@ fn chance(seed: u64) -> impl Fn(&CallInfo<'_>) -> Option<Kind> + Send + Sync + '
     move |_| {
         let mut rng = rng.lock().unwrap_or_else(PoisonError::into_inner);
         let fails = rng.percent(FAULT_PERCENT);
-        fails.then(|| rng.pick(&KINDS))
+        fails.then(|| *rng.pick(&KINDS))
     }
 }
 

@@ -88,7 +88,7 @@ impl Op {
             84..88 => Self::Credentials(name),
             88..91 => Self::Backfill,
             91..96 => Self::Deliver,
-            _ => Self::Clock(rng.pick(&JUMPS)),
+            _ => Self::Clock(*rng.pick(&JUMPS)),
         }
     }
 

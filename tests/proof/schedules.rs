@@ -70,10 +70,10 @@ pub(crate) struct Schedule {
 impl Schedule {
     pub(crate) fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
-        let fault_percent = rng.pick(&[0, 2, 5, 10, 20]);
-        let faults: Vec<_> = (0..3).map(|_| rng.pick(&STRIPE_FAULTS)).collect();
+        let fault_percent = *rng.pick(&[0, 2, 5, 10, 20]);
+        let faults: Vec<_> = (0..3).map(|_| *rng.pick(&STRIPE_FAULTS)).collect();
         let (stripe, mail_fails) = (rng.percent(20).then_some(faults), rng.percent(30));
-        let leap = rng.pick(&LEAPS);
+        let leap = *rng.pick(&LEAPS);
         let mut process = || (0..STEPS).map(|_| Op::random(&mut rng)).collect::<Vec<_>>();
         let mut phase = || (0..PROCESSES).map(|_| process()).collect::<Vec<_>>();
         let steps = (0..PHASES).map(|_| phase()).collect();
@@ -155,7 +155,7 @@ fn chance(seed: u64, percent: u64) -> impl Fn(&CallInfo<'_>) -> Option<Kind> + S
     move |_| {
         let mut rng = rng.lock().unwrap_or_else(PoisonError::into_inner);
         let fails = rng.percent(percent);
-        fails.then(|| rng.pick(&kinds))
+        fails.then(|| *rng.pick(&kinds))
     }
 }
 

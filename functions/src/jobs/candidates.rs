@@ -8,6 +8,7 @@
 use shared::app::App;
 use shared::contact::{EmailAddress, Phone};
 use shared::domain::customer::Customer;
+use shared::domain::linking::Pair;
 use shared::domain::matching::{Candidates, Match};
 use shared::domain::user::{Role, User};
 use shared::http::ApiError;
@@ -71,9 +72,7 @@ pub(super) async fn find_customer(app: &App, user: &User) -> Result<Match<Custom
 
 /// Whether both name each other. Who else names one of them is in the wrong.
 fn are_linked(customer: &Customer, user: &User) -> bool {
-    user.role == Role::Customer
-        && customer.user_id == Some(user.user_id)
-        && user.customer_v2_id == Some(customer.internal_id)
+    Pair::of(customer, user).is_some()
 }
 
 /// The users that `customer` points at, or that point at it. A pointer to nobody is none.
@@ -125,25 +124,45 @@ async fn named_customers(app: &App, user: &User) -> Result<Vec<Customer>, ApiErr
 }
 
 async fn user_by_contact(app: &App, customer: &Customer) -> Result<Match<User>, ApiError> {
-    let email = customer.real_email(&app.settings.placeholder_email_domain);
-    for people in [by_phone(app, customer.contact.phone.as_ref()).await?, by_email(app, email).await?] {
-        let found = free(app, people).await?.user();
-        if found != Match::None {
-            return Ok(found);
-        }
+    let found = of_phone(app, customer.contact.phone.as_ref()).await?.user();
+    if found != Match::None {
+        return Ok(found);
     }
-    Ok(Match::None)
+    let email = customer.real_email(&app.settings.placeholder_email_domain);
+    Ok(of_email(app, email).await?.user())
 }
 
 async fn customer_by_contact(app: &App, user: &User) -> Result<Match<Customer>, ApiError> {
+    let found = of_phone(app, user.phone.as_ref()).await?.customer();
+    if found != Match::None {
+        return Ok(found);
+    }
     let email = Some(&user.email).filter(|email| !email.is_placeholder(&app.settings.placeholder_email_domain));
-    for people in [by_phone(app, user.phone.as_ref()).await?, by_email(app, email).await?] {
-        let found = free(app, people).await?.customer();
-        if found != Match::None {
-            return Ok(found);
+    Ok(of_email(app, email).await?.customer())
+}
+
+/// Those who could be meant by a phone number.
+async fn of_phone(app: &App, phone: Option<&Phone>) -> Result<Candidates<User, Customer>, ApiError> {
+    free(app, by_phone(app, phone).await?).await
+}
+
+/// Those who could be meant by an e-mail address. Whoever goes with somebody by their phone number
+/// could not, whether the two are linked already or have yet to be: else it would matter who is
+/// looked at first.
+async fn of_email(app: &App, email: Option<&EmailAddress>) -> Result<Candidates<User, Customer>, ApiError> {
+    let shared = free(app, by_email(app, email).await?).await?;
+    let mut left = Candidates { users: Vec::new(), customers: Vec::new() };
+    for user in shared.users {
+        if !matches!(of_phone(app, user.phone.as_ref()).await?.customer(), Match::One(_)) {
+            left.users.push(user);
         }
     }
-    Ok(Match::None)
+    for customer in shared.customers {
+        if !matches!(of_phone(app, customer.contact.phone.as_ref()).await?.user(), Match::One(_)) {
+            left.customers.push(customer);
+        }
+    }
+    Ok(left)
 }
 
 async fn by_phone(app: &App, phone: Option<&Phone>) -> Result<People, ApiError> {

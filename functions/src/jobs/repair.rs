@@ -5,13 +5,12 @@ use shared::clock::Time;
 use shared::domain::customer::Customer;
 use shared::domain::ledger::{Change, Entry, EntryState, KEEP_SECONDS};
 use shared::domain::matching::Review;
-use shared::domain::onboarding::{Frozen, Linked, Terms, link};
+use shared::domain::onboarding::{Frozen, Terms, link};
 use shared::domain::user::{Role, User};
 use shared::http::ApiError;
 use shared::ids::{CustomerId, UserId};
 use shared::store::counter::{Drawn, Want};
-use shared::store::key::Key;
-use shared::store::members::{EmailMembers, MemberLists};
+use shared::store::members::MemberLists;
 use shared::store::retry::Backoff;
 use shared::store::{Refused, Transaction};
 use uuid::Uuid;
@@ -99,7 +98,9 @@ impl Scope {
                 }
                 let frozen = Frozen { user_id, crn, number, now };
                 let linked = link(*customer, login, &frozen, Terms::Found { invite: self.invite });
-                let lists = new_member_list(app, before.as_deref(), &linked).await?;
+                // A customer that is there stays in its list.
+                let joined = linked.customer.contact.email.as_ref().filter(|_| before.is_none());
+                let lists = app.store.member_lists(joined).await?;
                 transaction.save_linked(before.as_deref(), &linked, &lists);
                 entry.customer = Some(customer_change(linked.customer.internal_id, before.map(|before| *before)));
                 entry.user = Some(user_change(linked.user.user_id, linked.user_before));
@@ -184,16 +185,5 @@ fn wanted(need: &Need) -> Want {
             Want { crn: false, number: before.role == Role::Customer && before.customer_number.is_none() }
         }
         Need::Nothing => Want::default(),
-    }
-}
-
-/// The member list that a new customer joins.
-async fn new_member_list(app: &App, before: Option<&Customer>, linked: &Linked) -> Result<MemberLists, ApiError> {
-    match (before, &linked.customer.contact.email) {
-        (None, Some(email)) => {
-            let list: Option<EmailMembers> = app.store.get(&Key::email_members(email)).await?;
-            Ok(MemberLists::of(list))
-        }
-        _ => Ok(MemberLists::default()),
     }
 }

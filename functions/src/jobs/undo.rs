@@ -13,7 +13,6 @@ use shared::ids::CustomerId;
 use shared::store::Refused;
 use shared::store::key::Key;
 use shared::store::ledger::Undoable;
-use shared::store::members::{EmailMembers, MemberLists};
 use shared::store::retry::Backoff;
 use uuid::Uuid;
 
@@ -66,7 +65,7 @@ pub async fn down(
     let mut restored = 0;
     let mut last = Passed::default();
     for _ in 0..MAX_PASSES {
-        last = pass(app, run_id, dry).await?;
+        last = pass(app, run_id, dry, restored == 0).await?;
         // Those of an earlier pass come again, as undone.
         last.before = last.before.saturating_sub(restored);
         restored += last.restored;
@@ -86,15 +85,20 @@ pub async fn down(
     Ok(Some(Undone { restored, spared, before: last.before }))
 }
 
-/// Goes through the entries once.
-async fn pass(app: &App, run_id: Uuid, dry: bool) -> Result<Passed, ApiError> {
+/// Goes through the entries once; the `first` time also through what an undo that died left.
+async fn pass(app: &App, run_id: Uuid, dry: bool, first: bool) -> Result<Passed, ApiError> {
     let (mut passed, mut start) = (Passed::default(), None);
     loop {
         let (entries, next) = app.store.entries(run_id, start, PAGE).await?;
         for entry in entries {
             match take_back(app, &entry, dry).await? {
                 Taken::Restored => passed.restored += 1,
-                Taken::Before => passed.before += 1,
+                Taken::Before => {
+                    passed.before += 1;
+                    if let Some(id) = made(&entry).filter(|_| first && !dry) {
+                        app.store.purge(id).await?;
+                    }
+                }
                 Taken::Spared(why) => passed.spared.push((entry, why)),
             }
         }
@@ -168,10 +172,8 @@ async fn read(app: &App, entry: &Entry) -> Result<Undoable, ApiError> {
     let user = user.map(|id| batch.get(&Key::user(id))).transpose()?.flatten();
     let message: Option<Message> = entry.message_id.map(|id| batch.get(&Key::message(id))).transpose()?.flatten();
     let unsent = message.filter(|message| message.state == MessageState::Pending);
-    let lists = match customer.as_ref().and_then(|customer| customer.contact.email.as_ref()) {
-        Some(email) => MemberLists::of(app.store.get::<EmailMembers>(&Key::email_members(email)).await?),
-        None => MemberLists::default(),
-    };
+    let email = customer.as_ref().and_then(|customer| customer.contact.email.as_ref());
+    let lists = app.store.member_lists(email).await?;
     let unsent = unsent.map(|message| (message.message_id, message.version));
     Ok(Undoable { customer, user, lists, unsent })
 }

@@ -6,8 +6,8 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    backfill, create_admin, create_api_key, create_table, create_user, disable_user, enable_user, import, init_counter,
-    list_api_keys, revoke_api_key, set_password,
+    audit, backfill, create_admin, create_api_key, create_table, create_user, disable_user, enable_user, export,
+    import, init_counter, link, list_api_keys, migrate, revoke_api_key, set_password, unlink,
 };
 use crate::context::Context;
 use crate::error::AdminError;
@@ -23,7 +23,8 @@ Environment:
 Exit codes:
   0 done, or there already   1 refused or failed   2 not understood   3 some rows were refused";
 
-/// Runs Rollcall's table: creates it, gives out and takes back logins and keys, sets its counters.
+/// Runs Rollcall's table: creates it, gives out and takes back logins and keys, sets its counters,
+/// brings a legacy system over, and tells whether everybody is who they should be.
 ///
 /// Every command can be repeated. Results go to standard output, progress and notes to standard error.
 #[derive(Debug, Parser)]
@@ -77,8 +78,18 @@ pub(crate) enum Command {
     /// Import users and customers of a legacy system, as `mongoexport` writes them; they wait for
     /// `migrate up`
     Import(import::Opts),
+    /// Link imported rows and give them what they lack, undo that, and list the runs
+    Migrate(migrate::Opts),
+    /// Link a user with a customer, whatever a legacy system said of either
+    Link(link::Opts),
+    /// Take a customer and its login apart; both wait for the backfill then
+    Unlink(unlink::Opts),
+    /// Count users and customers, and say how well they belong together
+    Audit(audit::Opts),
     /// Give every row under review what it lacks, as the schedule does
     Backfill(backfill::Opts),
+    /// Write the customers to a file
+    Export(export::Opts),
 }
 
 impl Command {
@@ -96,7 +107,12 @@ impl Command {
             Self::RevokeApiKey(opts) => revoke_api_key::run(context, opts).await,
             Self::InitCounter(opts) => init_counter::run(context, opts).await,
             Self::Import(opts) => import::run(context, opts).await,
+            Self::Migrate(opts) => migrate::run(context, opts).await,
+            Self::Link(opts) => link::run(context, opts).await,
+            Self::Unlink(opts) => unlink::run(context, opts).await,
+            Self::Audit(opts) => audit::run(context, opts).await,
             Self::Backfill(opts) => backfill::run(context, opts).await,
+            Self::Export(opts) => export::run(context, opts).await,
         }
     }
 }
@@ -142,6 +158,22 @@ mod tests {
             "import --users u.json --customers c.json --clients l.json --dry-run",
             "import --clients l.json --report r.csv",
             "backfill",
+            "migrate up",
+            "migrate up --invite",
+            "migrate up --dry-run",
+            "migrate down --run 0190a1c2-0000-7000-8000-000000000000",
+            "migrate down --run 0190a1c2-0000-7000-8000-000000000000 --dry-run",
+            "migrate status",
+            "link --user 0190a1c2-0000-7000-8000-000000000000 --customer PLE-CVP-2026-000001",
+            "link --user a@b.io --customer PL24 --dry-run",
+            "unlink --customer cust-550e8400",
+            "audit",
+            "audit --list ambiguous",
+            "audit --list one-way",
+            "audit --list dangling",
+            "audit --list duplicate",
+            "export --customers customers.csv",
+            "export --customers -",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
         }
@@ -165,6 +197,14 @@ mod tests {
             "init-counter crn 23",
             "import",
             "import --report r.csv",
+            "migrate",
+            "migrate down",
+            "migrate down --run last",
+            "link --user nobody --customer PL24",
+            "link --user a@b.io",
+            "unlink",
+            "audit --list everybody",
+            "export",
             "--endpoint localhost:8000 create-table",
             "--table= create-table",
         ] {

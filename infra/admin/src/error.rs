@@ -2,12 +2,17 @@
 
 use std::io;
 
+use functions::linking::NotUpdated;
 use shared::config::ConfigError;
+use shared::domain::update;
+use shared::http::ApiError;
 use shared::ids::UserId;
 use shared::password::HashError;
 use shared::store::{Conflict, StoreError};
 use thiserror::Error;
+use uuid::Uuid;
 
+use crate::export::ExportError;
 use crate::import::ImportError;
 
 /// A command was refused or failed. The text is for the operator, and says what to do next.
@@ -65,6 +70,18 @@ pub(crate) enum AdminError {
     /// Nobody has this e-mail address or id.
     #[error("there is no such user")]
     UnknownUser,
+    /// No customer has this id, reference or number.
+    #[error("there is no such customer")]
+    UnknownCustomer,
+    /// No run has this id, or it is forgotten.
+    #[error("there is no run `{0}`; `migrate status` lists those that can be undone")]
+    UnknownRun(Uuid),
+    /// The two cannot be linked, or taken apart.
+    #[error("{0}; nothing was changed")]
+    Refused(update::Refusal),
+    /// A change failed.
+    #[error("the change failed: {0}; run the command again")]
+    Failed(String),
     /// No key has this id.
     #[error(
         "there is no API key with this id; `list-api-keys --all` shows what there is, and a key made this very moment \
@@ -106,6 +123,35 @@ pub(crate) enum AdminError {
     /// The backfill stopped before it was through.
     #[error("the backfill stopped: {0}; what it did is stored, and running it again continues")]
     Backfill(String),
+    /// The migration stopped before it was through.
+    #[error("the migration stopped: {0}; what it did is stored, and running it again continues")]
+    Migration(String),
+    /// An undo stopped before it was through.
+    #[error("the undo stopped: {0}; what it did is stored, and running it again continues")]
+    Undo(String),
+    /// The figures are no JSON.
+    #[error("the figures cannot be shown: {0}")]
+    Figures(#[from] serde_json::Error),
+    /// The export stopped before it was through.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+}
+
+impl From<NotUpdated> for AdminError {
+    fn from(error: NotUpdated) -> Self {
+        match error {
+            NotUpdated::Refused(refusal) => Self::Refused(refusal),
+            NotUpdated::Failed(error) => Self::Failed(cause(error)),
+        }
+    }
+}
+
+/// The API tells its callers less than the operator may know.
+pub(crate) fn cause(error: ApiError) -> String {
+    match error {
+        ApiError::Unavailable(cause) | ApiError::Internal(cause) => cause,
+        other => other.code().1.to_owned(),
+    }
 }
 
 impl AdminError {

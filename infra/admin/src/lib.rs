@@ -7,14 +7,19 @@
 
 mod account;
 mod api_keys;
+pub mod audit;
 mod cli;
 mod commands;
 mod context;
+mod csv;
 mod customer;
 mod error;
+pub mod export;
 pub mod import;
 mod output;
 mod password;
+mod progress;
+mod tally;
 mod who;
 
 use std::process::ExitCode;

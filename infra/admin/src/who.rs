@@ -1,9 +1,11 @@
-//! Which account a command is about.
+//! Which account, and which customer, a command is about.
 
 use clap::Args;
+use shared::app::App;
 use shared::contact::EmailAddress;
+use shared::domain::customer::Customer;
 use shared::domain::user::User;
-use shared::ids::UserId;
+use shared::ids::{Identifier, UserId};
 use shared::store::Store;
 
 use crate::error::AdminError;
@@ -30,4 +32,38 @@ impl Who {
         };
         found.ok_or(AdminError::UnknownUser)
     }
+}
+
+/// A user, named by one word.
+#[derive(Clone, Debug)]
+pub(crate) enum Account {
+    /// By its id.
+    Id(UserId),
+    /// By what it signs in with.
+    Login(EmailAddress),
+}
+
+impl Account {
+    /// Tells by its form what `text` is.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if let Ok(id) = text.parse() {
+            return Ok(Self::Id(id));
+        }
+        EmailAddress::parse(text).map(Self::Login).map_err(|_| "must be a user id or an e-mail address".into())
+    }
+
+    /// The user, who must be there.
+    pub(crate) async fn find(&self, store: &Store) -> Result<User, AdminError> {
+        let found = match self {
+            Self::Id(id) => store.user(*id).await?,
+            Self::Login(email) => store.user_by_login(email).await?,
+        };
+        found.ok_or(AdminError::UnknownUser)
+    }
+}
+
+/// The customer whom `text` names: id, internal id, reference or number.
+pub(crate) async fn find_customer(app: &App, text: &str) -> Result<Customer, AdminError> {
+    let identifier = Identifier::parse(text, &app.settings).ok_or(AdminError::UnknownCustomer)?;
+    app.store.find_customer(&identifier).await?.ok_or(AdminError::UnknownCustomer)
 }

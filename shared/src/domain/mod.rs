@@ -17,6 +17,7 @@ pub mod intake;
 pub mod intent;
 pub mod ledger;
 pub mod legacy;
+pub mod linking;
 pub mod matching;
 pub mod message;
 pub mod onboarding;

@@ -6,6 +6,7 @@ use crate::clock::Time;
 use crate::contact::{EmailAddress, Phone};
 use crate::domain::customer::{Contact, Customer, Metadata, Origin, Status};
 use crate::domain::get_or_create::{self, link_named};
+use crate::domain::linking::{self, overrule};
 use crate::domain::matching::Review;
 use crate::domain::onboarding::Login;
 use crate::domain::user::{Role, User};
@@ -82,6 +83,8 @@ pub struct Request {
     pub stripe_id: Patch<String>,
     /// The login to link; `Clear` unlinks.
     pub user_id: Patch<UserId>,
+    /// Whether a pointer that nobody returns gives way to the link.
+    pub overrule: bool,
 }
 
 /// What was read, strongly consistently, before deciding.
@@ -93,6 +96,8 @@ pub struct Found {
     pub user: Option<User>,
     /// The login that the request names.
     pub named_user: Option<User>,
+    /// The customer that the named login points to, if that matters and is another.
+    pub named_customer: Option<Customer>,
     /// The account that signs in with the e-mail address that the customer is to have.
     pub email_holder: Option<User>,
 }
@@ -125,6 +130,9 @@ pub enum Refusal {
     /// The login cannot be linked.
     #[error(transparent)]
     Login(#[from] get_or_create::Refusal),
+    /// One of the two is linked with somebody else.
+    #[error(transparent)]
+    Linked(#[from] linking::Refusal),
     /// A lead has no login; it has to be activated first, or with it.
     #[error("a lead has no login")]
     LeadHasNoLogin,
@@ -135,10 +143,11 @@ pub enum Refusal {
 
 /// Decides.
 pub fn plan(request: &Request, found: Found, placeholder_domain: &str, now: Time) -> Result<Plan, Refusal> {
-    let Found { customer: before, user, named_user, email_holder } = found;
+    let Found { customer: before, user, named_user, named_customer, email_holder } = found;
     let mut after = before.clone();
     apply(request, &mut after);
-    let user_before = user.filter(|user| user.customer_v2_id == Some(before.internal_id));
+    let pointed = user;
+    let user_before = pointed.clone().filter(|user| user.customer_v2_id == Some(before.internal_id));
     let mut user = user_before.clone();
     if request.user_id == Patch::Clear {
         unlink(&mut after, user.as_mut());
@@ -150,7 +159,11 @@ pub fn plan(request: &Request, found: Found, placeholder_domain: &str, now: Time
             if named.role != Role::Customer {
                 return Err(get_or_create::Refusal::NotACustomer.into());
             }
-            link_named(&before, named)?
+            if request.overrule {
+                overrule(&before, pointed.as_ref(), named, named_customer.as_ref())?
+            } else {
+                link_named(&before, named)?
+            }
         }
         _ if before.is_lead() && !after.is_lead() => {
             Some(Login::choose(&after, email_holder.clone(), placeholder_domain))
@@ -282,13 +295,13 @@ mod tests {
         customer.user_id = Some(user.user_id);
         customer.customer_number.clone_from(&user.customer_number);
         customer.contact.email = Some(email("old@x.io"));
-        Found { customer, user: Some(user), named_user: None, email_holder: None }
+        Found { customer, user: Some(user), named_user: None, named_customer: None, email_holder: None }
     }
 
     fn lead() -> Found {
         let mut customer = Customer::new(CustomerId(NOW.new_id()), Status::PendingPayment, Origin::Intake, NOW);
         customer.contact.email = Some(email("old@x.io"));
-        Found { customer, user: None, named_user: None, email_holder: None }
+        Found { customer, user: None, named_user: None, named_customer: None, email_holder: None }
     }
 
     fn change(request: &Request, found: Found) -> Change {
@@ -308,6 +321,7 @@ mod tests {
             customer: customer.clone(),
             user: Some(user.clone()),
             named_user: None,
+            named_customer: None,
             email_holder: None,
         };
         let Plan::Change(change) = plan(&named("Ana"), found(&user), DOMAIN, NOW).unwrap() else { panic!("a change") };

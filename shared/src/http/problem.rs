@@ -322,6 +322,7 @@ impl From<update::Refusal> for ApiError {
     fn from(refusal: update::Refusal) -> Self {
         match refusal {
             update::Refusal::Login(refusal) => refusal.into(),
+            update::Refusal::Linked(_) => Self::AlreadyLinked,
             update::Refusal::LeadHasNoLogin => {
                 Self::field("user_id", "cannot be linked to a lead: set its `status` to `active` as well")
             }

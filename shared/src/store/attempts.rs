@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::item::Entity;
 use super::key::Key;
-use super::transaction::{Conflict, Refused};
 use super::{Store, StoreError};
 use crate::clock::Time;
 use crate::domain::attempts::{Attempts, Verdict};
@@ -49,13 +48,10 @@ impl Store {
             attempts.version = stored_version + 1;
             let expires_at = attempts.expires_at(now);
             let item = AttemptsItem { identifier: identifier.to_owned(), attempts, expires_at };
-            let mut transaction = self.transaction();
-            transaction.replace(&item, stored_version, Conflict::Changed);
-            match transaction.commit(self).await {
-                Ok(()) => return Ok((verdict, item)),
-                Err(Refused::Store(error)) => return Err(error),
-                Err(Refused::Conflict(_)) => read = self.get(&Key::attempts(identifier)).await?,
+            if self.replace_alone(&item, stored_version).await? {
+                return Ok((verdict, item));
             }
+            read = self.get(&Key::attempts(identifier)).await?;
         }
         let attempts = state(read, now);
         let item = AttemptsItem { identifier: identifier.to_owned(), expires_at: attempts.expires_at(now), attempts };
@@ -70,16 +66,13 @@ impl Store {
             let attempts = read.attempts.succeeded(address);
             let (identifier, expires_at) = (read.identifier, attempts.expires_at(now));
             let item = AttemptsItem { identifier, attempts, expires_at };
-            let mut transaction = self.transaction();
-            if item.attempts.is_blank() {
-                transaction.delete_version(&item.key(), stored_version, Conflict::Changed);
+            let cleared = if item.attempts.is_blank() {
+                self.delete_alone(&item.key(), stored_version).await?
             } else {
-                transaction.replace(&item, stored_version, Conflict::Changed);
-            }
-            match transaction.commit(self).await {
-                Ok(()) => return Ok(()),
-                Err(Refused::Store(error)) => return Err(error),
-                Err(Refused::Conflict(_)) => {}
+                self.replace_alone(&item, stored_version).await?
+            };
+            if cleared {
+                return Ok(());
             }
             match self.get::<AttemptsItem>(&item.key()).await? {
                 Some(newer) => read = newer,

@@ -126,24 +126,7 @@ impl Store {
     /// The last `limit` runs that began before `start`, newest first, and where the next page begins. An
     /// index: a run that began this very moment may be missing.
     pub async fn runs(&self, start: Option<Item>, limit: i32) -> Result<(Vec<Run>, Option<Item>), StoreError> {
-        let request = self
-            .client()
-            .query()
-            .table_name(self.table())
-            .index_name("gsi1")
-            .key_condition_expression("gsi1pk = :list")
-            .expression_attribute_values(":list", AttributeValue::S(list::partition(Run::KIND)))
-            .scan_index_forward(false)
-            .limit(limit)
-            .set_exclusive_start_key(start);
-        let answer = request.send().await.map_err(StoreError::of)?;
-        let keys: Vec<Key> = answer.items().iter().filter_map(Key::of).collect();
-        if keys.is_empty() {
-            return Ok((Vec::new(), None));
-        }
-        let batch = self.batch_get(keys.iter().cloned()).await?;
-        let found = keys.iter().filter_map(|key| batch.get(key).transpose());
-        Ok((found.collect::<Result<_, _>>()?, answer.last_evaluated_key))
+        self.list_newest(start, limit).await
     }
 
     /// The migration that was broken off, or that somebody else is at, if there is one.

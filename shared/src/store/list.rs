@@ -1,12 +1,13 @@
 //! Lists by kind, in order of creation. A list is an index: what was written this very moment may
 //! not be in it yet, so nothing is decided on it.
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use uuid::Uuid;
 
 use super::item::{Entity, Item};
 use super::key::Key;
-use super::{Store, StoreError};
+use super::{Store, StoreError, work};
 use crate::domain::customer::Customer;
 use crate::domain::user::User;
 use crate::ids::{CustomerId, UserId};
@@ -60,6 +61,11 @@ impl Store {
         let batch = self.batch_get(keys.iter().map(|(_, key)| key.clone())).await?;
         let found = keys.into_iter().map(|(position, key)| batch.get(&key).map(|row| row.map(|row| (position, row))));
         Ok((found.filter_map(Result::transpose).collect::<Result<_, StoreError>>()?, next))
+    }
+
+    /// How many entities of a kind there are.
+    pub async fn count_list<E: Entity>(&self) -> Result<u64, StoreError> {
+        work::count(|| self.list_query(E::KIND)).await
     }
 
     /// The customers whose names begin with `beginning`, ignoring case; `None` when they are more
@@ -126,15 +132,30 @@ impl Store {
 
     /// A page of the entities of a kind, oldest first, and where the next begins.
     pub async fn list<E: Entity>(&self, start: Option<Item>, limit: i32) -> Result<(Vec<E>, Option<Item>), StoreError> {
-        let request = self
-            .client()
+        self.listed(self.list_query(E::KIND).limit(limit).set_exclusive_start_key(start)).await
+    }
+
+    /// The same, newest first.
+    pub(super) async fn list_newest<E: Entity>(
+        &self,
+        start: Option<Item>,
+        limit: i32,
+    ) -> Result<(Vec<E>, Option<Item>), StoreError> {
+        let request = self.list_query(E::KIND).scan_index_forward(false);
+        self.listed(request.limit(limit).set_exclusive_start_key(start)).await
+    }
+
+    fn list_query(&self, kind: &str) -> QueryFluentBuilder {
+        self.client()
             .query()
             .table_name(self.table())
             .index_name("gsi1")
             .key_condition_expression("gsi1pk = :list")
-            .expression_attribute_values(":list", AttributeValue::S(partition(E::KIND)))
-            .limit(limit)
-            .set_exclusive_start_key(start);
+            .expression_attribute_values(":list", AttributeValue::S(partition(kind)))
+    }
+
+    /// The rows that `request` finds, as they are, and where the next page begins.
+    async fn listed<E: Entity>(&self, request: QueryFluentBuilder) -> Result<(Vec<E>, Option<Item>), StoreError> {
         let answer = request.send().await.map_err(StoreError::of)?;
         let keys: Vec<Key> = answer.items().iter().filter_map(Key::of).collect();
         let batch = self.batch_get(keys.iter().cloned()).await?;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::item::Entity;
 use super::key::Key;
 use super::transaction::{Conflict, Transaction};
+use super::{Store, StoreError};
 use crate::contact::EmailAddress;
 use crate::ids::CustomerId;
 
@@ -78,6 +79,16 @@ impl MemberLists {
             let mut list = self.read(email);
             list.members.push(customer);
             write(transaction, list);
+        }
+    }
+}
+
+impl Store {
+    /// The list of `email`, for a transaction that writes it; none where there is no address.
+    pub async fn member_lists(&self, email: Option<&EmailAddress>) -> Result<MemberLists, StoreError> {
+        match email {
+            Some(email) => Ok(MemberLists::of(self.get::<EmailMembers>(&Key::email_members(email)).await?)),
+            None => Ok(MemberLists::default()),
         }
     }
 }

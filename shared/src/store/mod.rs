@@ -28,6 +28,7 @@ pub mod recheck;
 pub mod records;
 pub mod recovery;
 pub mod retry;
+mod single;
 pub mod table;
 mod tombstone;
 pub mod transaction;

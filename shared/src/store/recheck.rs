@@ -1,7 +1,9 @@
 //! Rows that could not be matched come back when one of those they could be meant with changes.
 //!
 //! Whoever changes how a person is reached, or deletes one, leaves the address or number here, in
-//! the same transaction; the backfill then puts whoever shares it, and waits, back into review.
+//! the same transaction; the backfill then puts whoever shares it, and waits, back into review. A
+//! person who links two, or takes them apart, leaves the two themselves, too: whoever waits because
+//! they point at one of them comes back without a pointer that has turned out wrong.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -17,7 +19,7 @@ use super::{Store, StoreError, work};
 use crate::clock::Time;
 use crate::contact::{EmailAddress, Phone};
 use crate::domain::customer::Customer;
-use crate::domain::matching::Review;
+use crate::domain::linking::{Pair, customer_again, user_again};
 use crate::domain::user::User;
 use crate::ids::{CustomerId, UserId};
 use crate::secret::random_bytes;
@@ -65,9 +67,15 @@ impl Transaction {
         let (old, new): (Vec<_>, Vec<_>) = (before.cloned().collect(), after.cloned().collect());
         changed.extend(old.iter().filter(|one| !new.contains(one)).cloned());
         changed.extend(new.iter().filter(|one| !old.contains(one)).cloned());
-        changed.sort();
-        changed.dedup();
-        for shared in changed {
+        self.look_again(&changed, now)
+    }
+
+    /// Whoever waits and shares one of these comes back.
+    pub fn look_again(&mut self, shared: &[Shared], now: Time) -> &mut Self {
+        let mut shared = shared.to_vec();
+        shared.sort();
+        shared.dedup();
+        for shared in shared {
             if self.first_recheck(&shared) {
                 let version = u64::from_le_bytes(random_bytes()) >> 12;
                 self.put_anyway(&Recheck { shared, created_at: now, version }, Conflict::Changed);
@@ -75,6 +83,20 @@ impl Transaction {
         }
         self
     }
+}
+
+/// What others may share with a customer and a user of whom a person decided something, as the two
+/// were before.
+#[must_use]
+pub fn around(customer: &Customer, user: Option<&User>) -> Vec<Shared> {
+    let contacts = of_customer(customer).into_iter().chain(user.map(of_user).into_iter().flatten());
+    let records = [
+        Some(customer.internal_id.0),
+        customer.user_id.map(|id| id.0),
+        user.map(|user| user.user_id.0),
+        user.and_then(|user| user.customer_v2_id).map(|id| id.0),
+    ];
+    contacts.flatten().chain(records.into_iter().flatten().map(Shared::Record)).collect()
 }
 
 /// How a customer is reached.
@@ -106,19 +128,19 @@ impl Store {
     /// Puts whoever waits and shares what `key` names back into review.
     pub async fn reconsider(&self, key: &Key, now: Time) -> Result<(), StoreError> {
         let Some(recheck) = self.get::<Recheck>(key).await? else { return Ok(()) };
-        let people = match &recheck.shared {
-            Shared::Phone(phone) => self.people_by_phone(phone).await?,
-            Shared::Email(email) => self.people_by_email(email).await?,
-            Shared::Record(id) => self.people_around(*id).await?,
+        let (people, pair) = match &recheck.shared {
+            Shared::Phone(phone) => (self.people_by_phone(phone).await?, None),
+            Shared::Email(email) => (self.people_by_email(email).await?, None),
+            Shared::Record(id) => (self.people_around(*id).await?, self.pair_of(*id).await?),
         };
-        for customer in people.customers.iter().filter(|one| one.review == Some(Review::Ambiguous)) {
-            let after = Customer { review: Some(Review::Due), updated_at: now, ..customer.clone() };
+        for customer in &people.customers {
+            let Some(after) = customer_again(customer, pair, now) else { continue };
             let mut transaction = self.transaction();
             transaction.save_customer(Some(customer), &after, &MemberLists::default());
             self.unless_changed(transaction).await?;
         }
-        for user in people.users.iter().filter(|one| one.review == Some(Review::Ambiguous)) {
-            let after = User { review: Some(Review::Due), updated_at: now, ..user.clone() };
+        for user in &people.users {
+            let Some(after) = user_again(user, pair, now) else { continue };
             let mut transaction = self.transaction();
             transaction.save_user(Some(user), &after);
             self.unless_changed(transaction).await?;
@@ -145,6 +167,25 @@ impl Store {
         customers.sort_unstable();
         customers.dedup();
         self.people(&users, &customers).await
+    }
+
+    /// The pair of which the record `id` is one half.
+    async fn pair_of(&self, id: Uuid) -> Result<Option<Pair>, StoreError> {
+        let batch = self.batch_get([Key::customer(CustomerId(id)), Key::user(UserId(id))]).await?;
+        if let Some(customer) = batch.get::<Customer>(&Key::customer(CustomerId(id)))?
+            && let Some(user_id) = customer.user_id
+            && let Some(user) = self.user(user_id).await?
+            && let Some(pair) = Pair::of(&customer, &user)
+        {
+            return Ok(Some(pair));
+        }
+        if let Some(user) = batch.get::<User>(&Key::user(UserId(id)))?
+            && let Some(customer_id) = user.customer_v2_id
+            && let Some(customer) = self.customer(customer_id).await?
+        {
+            return Ok(Pair::of(&customer, &user));
+        }
+        Ok(None)
     }
 
     /// A row that somebody changes meanwhile is left to the next run: the recheck stays queued.

@@ -137,7 +137,8 @@ impl Store {
     }
 }
 
-async fn count(query: impl Fn() -> QueryFluentBuilder) -> Result<u64, StoreError> {
+/// How many entries `query` finds.
+pub(super) async fn count(query: impl Fn() -> QueryFluentBuilder) -> Result<u64, StoreError> {
     let (mut total, mut start) = (0, None);
     loop {
         let request = query().select(Select::Count).set_exclusive_start_key(start);

@@ -63,7 +63,8 @@ pub struct Row {
     pub cost: Cost,
 }
 
-/// Measures everything over a table with `customers` customers and a few more.
+/// Measures everything over a table with `customers` customers and a few more. It wants a runtime of
+/// one thread: on several, a call may be answered before the next, made at the same time, begins.
 pub async fn measure(customers: u32) -> Vec<Row> {
     let database = Database::memory().unwrap();
     let (app, nobody, admin) = TestApp::start_over(database.clone(), |settings| settings.rate_limits = true).await;

@@ -6,7 +6,7 @@ use shared::domain::legacy::Source;
 
 use super::Files;
 use super::doc::Doc;
-use super::random::Random;
+use crate::rng::Rng;
 
 /// What is the matter with a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +121,19 @@ const LAST: [&str; 6] = ["Rao", "Nair", "Ångström", "Khan", "Das", "Ruiz"];
 const BEGIN: i64 = 1_640_995_200;
 const DAY: u64 = 86_400;
 
+/// What is the matter with person `n`: as often as [`PROPORTIONS`] says, and not in a row.
+pub(super) fn defect_of(n: u64) -> Defect {
+    let total: u64 = PROPORTIONS.iter().map(|(_, share)| share).sum();
+    let mut place = n * 29 % total;
+    for (defect, share) in PROPORTIONS {
+        if place < share {
+            return defect;
+        }
+        place -= share;
+    }
+    Defect::Paired
+}
+
 /// A row and what others call it.
 struct Made {
     doc: Doc,
@@ -133,40 +146,27 @@ pub(super) struct Case<'a> {
     n: u64,
     at: i64,
     rows: u64,
-    random: Random,
+    rng: Rng,
     files: &'a mut Files,
 }
 
 impl<'a> Case<'a> {
     pub(super) fn new(n: u64, seed: u64, files: &'a mut Files) -> Self {
-        let mut random = Random::new(seed, n);
-        let at = BEGIN + i64::try_from(n * 60 + random.below(DAY)).unwrap();
-        Self { n, at, rows: 0, random, files }
-    }
-
-    /// What is the matter with this person: as often as [`PROPORTIONS`] says, and not in a row.
-    fn defect(&self) -> Defect {
-        let total: u64 = PROPORTIONS.iter().map(|(_, share)| share).sum();
-        let mut place = self.n * 29 % total;
-        for (defect, share) in PROPORTIONS {
-            if place < share {
-                return defect;
-            }
-            place -= share;
-        }
-        Defect::Paired
+        let mut rng = Rng::numbered(seed, n);
+        let at = BEGIN + i64::try_from(n * 60 + rng.below(DAY)).unwrap();
+        Self { n, at, rows: 0, rng, files }
     }
 
     /// Writes their rows.
     pub(super) fn make(mut self) -> io::Result<()> {
-        match self.defect() {
+        match defect_of(self.n) {
             Defect::Paired => self.pair(true, true, |doc| doc, |doc| doc),
             Defect::SamePhone => self.pair(false, false, |doc| doc, |doc| doc.without("email")),
             Defect::SameEmail => self.same_email(),
             Defect::OnlyUserPoints => self.pair(true, false, |doc| doc, |doc| doc),
             Defect::OnlyCustomerPoints => self.pair(false, true, |doc| doc, |doc| doc),
             Defect::UserDangles => {
-                let nobody = self.random.uuid();
+                let nobody = self.rng.uuid();
                 self.pair(false, false, |doc| doc.text("customer_v2_id", &nobody), |doc| doc)
             }
             Defect::CustomerDangles => self.pair(false, false, |doc| doc, |doc| doc.text("user_id", "gone")),
@@ -195,13 +195,13 @@ impl<'a> Case<'a> {
 
     /// Defects of a single row.
     fn make_odd(&mut self) -> io::Result<()> {
-        match self.defect() {
+        match defect_of(self.n) {
             Defect::BadPhone => {
                 self.expect(&["unread", "unread"]);
                 self.pair(true, true, |doc| doc.text("phone", "ask the guard"), |doc| doc.text("phone", "12"))
             }
             Defect::Placeholder => {
-                let login = format!("customer-{}@earlybird.local", self.random.uuid());
+                let login = format!("customer-{}@earlybird.local", self.rng.uuid());
                 self.pair(false, true, |doc| doc.text("email", &login), |doc| doc)
             }
             Defect::Plaintext => {
@@ -210,7 +210,7 @@ impl<'a> Case<'a> {
             }
             Defect::Staff => {
                 self.expect(&["not-customer"]);
-                let role = self.random.choose(&["delivery_boy", "admin"]);
+                let role = *self.rng.pick(&["delivery_boy", "admin"]);
                 self.pair(true, false, |doc| doc.text("role", role), |doc| doc)
             }
             Defect::BadLine => self.bad_line(),
@@ -221,7 +221,7 @@ impl<'a> Case<'a> {
                 self.row(Source::CustomersV2, &customer.doc.text("email", &shared))?;
                 self.row(Source::Clients, &client.doc.text("email", &shared.to_uppercase()))
             }
-            Defect::NoAddress if self.random.below(2) == 0 => {
+            Defect::NoAddress if self.rng.below(2) == 0 => {
                 self.expect(&["no-login"]);
                 self.pair(true, true, |doc| doc.without("email"), |doc| doc)
             }
@@ -239,7 +239,7 @@ impl<'a> Case<'a> {
                 self.row(Source::Clients, &client.doc.text("customer_reference", "CVP/7"))?;
                 self.pair(true, true, |doc| doc.text("customerId", "24"), |doc| doc)
             }
-            Defect::Disabled if self.random.below(2) == 0 => {
+            Defect::Disabled if self.rng.below(2) == 0 => {
                 self.pair(true, true, |doc| doc.raw("is_active", "false".into()), |doc| doc)
             }
             Defect::Disabled => {
@@ -253,7 +253,7 @@ impl<'a> Case<'a> {
             }
             Defect::SameId => {
                 let (first, second) = (self.user(), self.user());
-                let id = self.random.uuid();
+                let id = self.rng.uuid();
                 self.row(Source::Users, &first.doc.text("id", &id))?;
                 let line = second.doc.text("id", &id).line();
                 self.files.refused(Source::Users, line.as_bytes(), "id-taken")
@@ -308,9 +308,9 @@ impl<'a> Case<'a> {
     }
 
     fn bad_line(&mut self) -> io::Result<()> {
-        let source = self.random.choose(&Source::ALL);
+        let source = *self.rng.pick(&Source::ALL);
         let user = self.user();
-        match self.random.below(5) {
+        match self.rng.below(5) {
             0 => self.files.refused(source, b"{\"_id\": {\"$oid\": \"62d", "not-json"),
             1 => self.files.refused(source, b"{\"name\": \"\xff\xfe\"}", "not-utf8"),
             2 => self.files.refused(source, b"\"a text\"", "not-object"),
@@ -330,7 +330,7 @@ impl<'a> Case<'a> {
         let (mut user, mut customer) = (self.user(), self.customer());
         let (phone, email) = (self.phone(9), self.address("pair"));
         // Not everybody was given a number.
-        if !self.n.is_multiple_of(5) || matches!(self.defect(), Defect::SameNumber | Defect::Staff) {
+        if !self.n.is_multiple_of(5) || matches!(defect_of(self.n), Defect::SameNumber | Defect::Staff) {
             user.doc = user.doc.text("customerId", &self.number());
         }
         user.doc = user.doc.text("phone", &phone).text("email", &email);
@@ -347,14 +347,14 @@ impl<'a> Case<'a> {
 
     fn user(&mut self) -> Made {
         let (at, object_id) = self.next_row();
-        let id = match self.random.below(3) {
+        let id = match self.rng.below(3) {
             0 => object_id.clone(),
             1 => format!("user-{}-{}", self.n, self.rows),
-            _ => self.random.uuid(),
+            _ => self.rng.uuid(),
         };
         let (email, phone, name) = (self.address("user"), self.phone(self.rows), self.name());
-        let hash = self.random.choose(&HASHES);
-        let field = self.random.choose(&["password", "password_hash"]);
+        let hash = *self.rng.pick(&HASHES);
+        let field = *self.rng.pick(&["password", "password_hash"]);
         let doc = self.doc(&object_id, "id", &id);
         let doc = doc.text("email", &email).text("phone", &phone).text("name", &name).text("role", "customer");
         let doc = doc.text(field, hash).raw("is_active", "true".into()).date("createdAt", at);
@@ -363,15 +363,15 @@ impl<'a> Case<'a> {
 
     fn customer(&mut self) -> Made {
         let (at, object_id) = self.next_row();
-        let id = match self.random.below(3) {
+        let id = match self.rng.below(3) {
             0 => object_id.clone(),
             1 => format!("cust-{:08x}{}", self.n, self.rows),
-            _ => self.random.uuid(),
+            _ => self.rng.uuid(),
         };
         let (phone, name) = (self.phone(self.rows), self.name());
-        let address = format!("{} Main Street", 1 + self.random.below(99));
-        let area = self.random.choose(&["North", "South", "Harbour"]);
-        let status = self.random.choose(&["active", "active", "active", "trial", "inactive"]);
+        let address = format!("{} Main Street", 1 + self.rng.below(99));
+        let area = *self.rng.pick(&["North", "South", "Harbour"]);
+        let status = *self.rng.pick(&["active", "active", "active", "trial", "inactive"]);
         let doc = self.doc(&object_id, "id", &id).text("name", &name).number("phone", &phone);
         let doc = doc.text("address", &address).text("area", area).text("status", status).date("created_at", at);
         Made { doc, id, object_id }
@@ -379,7 +379,7 @@ impl<'a> Case<'a> {
 
     fn client(&mut self) -> Made {
         let (at, object_id) = self.next_row();
-        let id = self.random.uuid();
+        let id = self.rng.uuid();
         let (email, phone, name) = (self.address("client"), self.phone(self.rows), self.name());
         let doc = self.doc(&object_id, "client_id", &id).text("email", &email).text("full_name", &name);
         Made { doc: doc.text("phone", &phone).date("created_at", at), id, object_id }
@@ -393,7 +393,7 @@ impl<'a> Case<'a> {
     }
 
     fn doc(&mut self, object_id: &str, field: &'static str, id: &str) -> Doc {
-        let doc = Doc::new(self.random.below(2) == 0).object_id(object_id);
+        let doc = Doc::new(self.rng.below(2) == 0).object_id(object_id);
         if id == object_id { doc } else { doc.text(field, id) }
     }
 
@@ -411,7 +411,7 @@ impl<'a> Case<'a> {
     }
 
     fn name(&mut self) -> String {
-        format!("{} {}", self.random.choose(&FIRST), self.random.choose(&LAST))
+        format!("{} {}", self.rng.pick(&FIRST), self.rng.pick(&LAST))
     }
 
     fn expect(&mut self, codes: &[&'static str]) {

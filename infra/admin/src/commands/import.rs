@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use shared::domain::legacy::Source;
 
 use crate::context::Context;
+use crate::csv::quoted;
 use crate::error::AdminError;
 use crate::import::{self, Finding, ImportError, Input, Place, Totals, Watcher};
 use crate::output::{ROWS_REFUSED, note, result};
@@ -114,20 +115,5 @@ impl Watcher for Told<'_> {
 
     fn passed(&mut self, bytes: u64) {
         self.bar.inc(bytes);
-    }
-}
-
-/// A field of CSV (RFC 4180).
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('"', "\"\""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_name_stays_one_field() {
-        assert_eq!(quoted("a \"b\",c.json"), "\"a \"\"b\"\",c.json\"");
     }
 }

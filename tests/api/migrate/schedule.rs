@@ -1,0 +1,116 @@
+//! The schedule beside a migration: it waits for it, and comes back only to what changed.
+
+use functions::jobs::backfill::{Summary, run};
+use harness::app::START;
+use harness::world::text;
+use harness::{Actor, TestApp};
+use serde_json::json;
+use shared::contact::{Country, Phone};
+use shared::domain::customer::{Customer, Origin, Status};
+use shared::domain::matching::Review;
+use shared::ids::CustomerId;
+use shared::store::members::MemberLists;
+
+use super::{assert_settled, import_lines, imported, migrate, seeded};
+
+/// How many calls a run of the schedule made, and what it did.
+async fn scheduled(app: &TestApp) -> (usize, Summary) {
+    app.connector.start_recording();
+    let summary = run(&app.app, None).await.unwrap();
+    (app.connector.take_recording().calls.len(), summary)
+}
+
+/// Runs the schedule until it is idle; answers how many rows it settled on the way.
+async fn until_idle(app: &TestApp) -> u64 {
+    let mut settled = 0;
+    for _ in 0..5 {
+        let (calls, summary) = scheduled(app).await;
+        assert_eq!(summary.tally.errors, 0, "{summary:?}");
+        settled += summary.tally.created + summary.tally.linked;
+        if calls == 1 {
+            return settled;
+        }
+    }
+    panic!("the schedule is never idle");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_schedule_leaves_imported_rows_alone_until_a_migration_has_covered_them() {
+    let (app, _, _, _) = imported(61, seeded(41), &[]).await;
+    // Somebody under review who shares a phone with an imported user.
+    let world = app.world().await;
+    let users = world.of("user").into_iter().filter(|it| it["role"] == "customer" && it["phone"].is_string());
+    let mut alone = users.filter(|it| it["customer_v2_id"].is_null() && text(it, "email").starts_with("user-"));
+    let phone = |user: &serde_json::Value| text(user, "phone").to_owned();
+    let taken = |phone: &str| world.items.keys().filter(|(pk, _)| *pk == format!("PHONE#{phone}")).count();
+    let user = alone.find(|user| taken(&phone(user)) == 1).unwrap();
+    let mut customer = Customer::new(CustomerId(START.new_id()), Status::Active, Origin::Api, START);
+    customer.contact.phone = Some(Phone::parse(&phone(user), Country::INDIA).unwrap());
+    customer.review = Some(Review::Due);
+    let store = app.raw_store();
+    let mut transaction = store.transaction();
+    transaction.save_customer(None, &customer, &MemberLists::default());
+    transaction.commit(&store).await.unwrap();
+
+    let before = app.world().await;
+    let (_, summary) = scheduled(&app).await;
+    assert_eq!((summary.tally.total, summary.tally.skipped, summary.tally.errors), (1, 1, 0), "{summary:?}");
+    let after = app.world().await;
+    let changed = after.items.iter().filter(|(at, item)| before.items.get(*at) != Some(*item));
+    let changed: Vec<_> = changed.filter(|(_, item)| item["kind"] != "run").collect();
+    assert!(changed.is_empty(), "{changed:?}");
+
+    migrate(&app.app).await;
+    until_idle(&app).await;
+    let world = app.world().await;
+    assert_settled(&world);
+    let customer = world.at(&format!("CUSTOMER#{}", customer.internal_id)).unwrap();
+    assert_eq!(customer["user_id"], user["user_id"], "they go together once both are covered");
+}
+
+/// Two customers and a login on one phone, brought over: all three wait for a person.
+async fn family() -> (TestApp, Actor, [String; 2]) {
+    let (app, _, admin) = TestApp::start().await;
+    let user = "{\"_id\":\"u\",\"email\":\"u@x.io\",\"phone\":\"9876543210\",\"role\":\"customer\",\"createdAt\":\"2024-01-01\"}\n";
+    let customers = "{\"id\":\"c1\",\"phone\":\"9876543210\",\"status\":\"active\",\"created_at\":\"2024-01-02\"}\n\
+                     {\"id\":\"c2\",\"phone\":\"9876543210\",\"status\":\"active\",\"created_at\":\"2024-01-03\"}\n";
+    import_lines(&app, &[("users.json", user), ("customers_v2.json", customers)]).await;
+    assert_eq!(migrate(&app.app).await.tally.ambiguous, 3);
+    let id = |id| shared::domain::legacy::Source::CustomersV2.id_of(id).to_string();
+    (app, admin, [id("c1"), id("c2")])
+}
+
+/// Checks that the customer `id` is linked with the login of the family.
+async fn assert_linked(app: &TestApp, id: &str) {
+    let world = app.world().await;
+    world.assert_straight();
+    let user = world.at(&format!("CUSTOMER#{id}")).map(|customer| text(customer, "user_id").to_owned()).unwrap();
+    assert_eq!(text(world.at(&format!("USER#{user}")).unwrap(), "email"), "u@x.io");
+}
+
+#[tokio::test]
+async fn who_waits_for_a_person_costs_an_idle_run_nothing() {
+    let (app, admin, [_, second]) = family().await;
+    assert_eq!(scheduled(&app).await.0, 1);
+    admin.patch(&format!("/v1/customers/{second}"), json!({ "area": "North" })).await.expect(200);
+    admin.post("/v1/customers", json!({ "id": "other", "email": "o@x.io" })).await.expect(201);
+    assert_eq!(scheduled(&app).await.0, 1, "nothing changed that could tell them apart");
+    let waiting = app.world().await.items.into_values().filter(|item| item["review"] == "ambiguous").count();
+    assert_eq!(waiting, 3);
+}
+
+#[tokio::test]
+async fn a_new_phone_of_one_brings_the_others_back() {
+    let (app, admin, [first, second]) = family().await;
+    admin.patch(&format!("/v1/customers/{second}"), json!({ "phone": "9123456780" })).await.expect(200);
+    assert_eq!(until_idle(&app).await, 2, "one pair is linked, and the other gets a login");
+    assert_linked(&app, &first).await;
+}
+
+#[tokio::test]
+async fn the_end_of_one_brings_the_others_back() {
+    let (app, admin, [first, second]) = family().await;
+    admin.delete(&format!("/v1/customers/{first}")).await.expect(200);
+    assert_eq!(until_idle(&app).await, 1);
+    assert_linked(&app, &second).await;
+}

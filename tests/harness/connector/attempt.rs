@@ -1,0 +1,135 @@
+//! One HTTP attempt: waits at its gate, meets its fault, and is metered on its way.
+
+use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
+
+use super::Connector;
+use crate::faults::{self, CallInfo, Kind};
+use crate::pause::Gate;
+use crate::recording;
+use crate::stale::Question;
+
+/// An attempt under way. Dropping it, answered or not, is what finishes it in the recording.
+pub(super) struct Attempt {
+    pub(super) connector: Connector,
+    pub(super) sequence: u64,
+    pub(super) operation: String,
+    pub(super) fault: Option<Kind>,
+    pub(super) gate: Option<Gate>,
+}
+
+impl Attempt {
+    /// Sends the request, or does to it what the plan says.
+    pub(super) async fn run(
+        self,
+        inner: &SharedHttpConnector,
+        request: HttpRequest,
+    ) -> Result<HttpResponse, ConnectorError> {
+        if let Some(gate) = &self.gate {
+            gate.wait().await;
+        }
+        let Some(kind) = self.fault else { return self.pass(inner, request).await };
+        match kind {
+            Kind::Before => Err(ConnectorError::io("injected: connection refused".into()).never_connected()),
+            Kind::LostAnswer | Kind::LostAnswerUntilGivenUp => {
+                carry_out(inner, request).await?;
+                Err(ConnectorError::timeout("injected: the answer was lost".into()))
+            }
+            Kind::Throttle => Ok(faults::throttled()),
+            Kind::TransactionThrottled => Ok(faults::transaction_throttled(&self.info(&request))),
+            Kind::TransactionConflict => Ok(faults::conflict(&self.info(&request))),
+            Kind::TransactionInProgress => Ok(faults::in_progress()),
+            Kind::InternalError => Ok(faults::internal_error()),
+            Kind::InternalErrorAfter => {
+                carry_out(inner, request).await?;
+                Ok(faults::internal_error())
+            }
+            Kind::Slow(delay) => {
+                let answer = inner.call(request).await;
+                tokio::time::sleep(delay).await;
+                answer
+            }
+            Kind::Twice => {
+                let again = request.try_clone();
+                let answer = self.pass(inner, request).await?;
+                if let Some(again) = again {
+                    carry_out(inner, again).await?;
+                }
+                Ok(answer)
+            }
+            Kind::Stale => {
+                let question = Question::of(&self.info(&request));
+                let earlier = question.and_then(|question| self.connector.lock().answers.earlier(&question));
+                match earlier {
+                    Some(body) => Ok(faults::answered(body)),
+                    None => self.pass(inner, request).await,
+                }
+            }
+            Kind::Kill { after } => {
+                if after {
+                    carry_out(inner, request).await?;
+                }
+                self.connector.lock().dead = true;
+                self.connector.0.kills.send_modify(|kills| *kills += 1);
+                std::future::pending().await
+            }
+        }
+    }
+
+    /// Sends the request; what the answer says was consumed is noted if anybody wants to know, and the
+    /// answer to a read that may lag is kept for a later `Stale`.
+    async fn pass(&self, inner: &SharedHttpConnector, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let question = Question::of(&self.info(&request));
+        let mut response = inner.call(request).await?;
+        let question = question.filter(|_| response.status().is_success());
+        let metered = self.connector.lock().metered;
+        if metered || question.is_some() {
+            let body = ByteStream::new(response.take_body()).collect().await;
+            let body = body.map_err(|error| ConnectorError::io(error.into()))?.into_bytes();
+            self.note(&body, question);
+            *response.body_mut() = SdkBody::from(body);
+        }
+        Ok(response)
+    }
+
+    fn note(&self, body: &[u8], question: Option<Question>) {
+        let mut state = self.connector.lock();
+        if let Some(question) = question {
+            state.answers.keep(question, body.to_vec());
+        }
+        if state.metered
+            && let Some(call) = state.call(self.sequence)
+        {
+            call.units = recording::consumed(body);
+        }
+    }
+
+    fn info<'a>(&'a self, request: &'a HttpRequest) -> CallInfo<'a> {
+        CallInfo {
+            sequence: self.sequence,
+            operation: &self.operation,
+            body: request.body().bytes().unwrap_or_default(),
+        }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        let mut state = self.connector.lock();
+        state.clock += 1;
+        let now = state.clock;
+        if let Some(call) = state.call(self.sequence) {
+            call.finished = now;
+        }
+    }
+}
+
+/// Sends the request and waits for the last byte of its answer.
+async fn carry_out(inner: &SharedHttpConnector, request: HttpRequest) -> Result<(), ConnectorError> {
+    let response = inner.call(request).await?;
+    let body = ByteStream::new(response.into_body()).collect().await;
+    body.map(drop).map_err(|error| ConnectorError::io(error.into()))
+}
