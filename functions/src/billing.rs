@@ -96,7 +96,7 @@ impl Account {
         let mut parked = false;
         let outcome = match (&self.about.change, self.owner(batch)?, &self.about.stripe_customer) {
             // It says nothing of a customer, and needs none.
-            (Change::Paid(paid), _, _) => refunds::paid(&self.app, &mut transaction, paid).await?,
+            (Change::Paid(paid), _, _) => refunds::paid(&self.app, &mut transaction, paid, self.now).await?,
             (change, Owner::Known(id), _) => amend(&self.app, &mut transaction, id, change, self.now).await?,
             (_, Owner::Nobody, Some(stripe_customer)) => {
                 transaction.park(&self.parked(stripe_customer));
@@ -171,9 +171,9 @@ async fn amend(
             let product: Option<Product> = product.map(|key| batch.get(&key)).transpose()?.flatten();
             Ok(subscribe(transaction, &customer, change, product.as_ref(), now))
         }
-        Change::Bill(bill) => refunds::bill(app, transaction, id, bill).await,
-        Change::Refund(refund) => refunds::give_back(app, transaction, id, refund).await,
-        Change::Paid(paid) => refunds::paid(app, transaction, paid).await,
+        Change::Bill(bill) => refunds::bill(app, transaction, id, bill, now).await,
+        Change::Refund(refund) => refunds::give_back(app, transaction, id, refund, now).await,
+        Change::Paid(paid) => refunds::paid(app, transaction, paid, now).await,
     }
 }
 

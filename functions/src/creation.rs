@@ -1,6 +1,6 @@
 //! Get-or-create, as create-customer, check and track need it: read, plan, one transaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::StatusCode;
 use shared::app::App;
@@ -8,7 +8,7 @@ use shared::clock::Time;
 use shared::domain::balance::Usage;
 use shared::domain::customer::Customer;
 use shared::domain::get_or_create::{Found, New, Plan, Request, plan};
-use shared::domain::intent::{StripeIntent, waits_for_stripe};
+use shared::domain::intent::{IntentState, StripeIntent, newly_waiting, waits_for_stripe};
 use shared::domain::onboarding::{Frozen, Linked, Login, Terms, link};
 use shared::domain::product::{Product, STRIPE_NOT_CONFIGURED};
 use shared::domain::start::{Choice, Offer};
@@ -67,15 +67,15 @@ struct Picture {
     replay: Option<IdempotencyMarker>,
     catalogue: Vec<Product>,
     usage: Option<(CustomerId, Vec<Usage>)>,
-    /// Who has an intent to make a Stripe customer, whatever became of it.
-    intents: BTreeSet<CustomerId>,
+    /// The intents to make a Stripe customer, whatever became of them.
+    intents: BTreeMap<CustomerId, StripeIntent>,
 }
 
 /// What the execution of a plan has to know beside it.
 #[derive(Clone, Copy)]
 struct Known<'a> {
     lists: &'a MemberLists,
-    intents: &'a BTreeSet<CustomerId>,
+    intents: &'a BTreeMap<CustomerId, StripeIntent>,
 }
 
 impl Creation {
@@ -151,7 +151,10 @@ impl Creation {
         let list: Option<EmailMembers> = list_key.map(|key| guards.get(&key)).transpose()?.flatten();
         let by_id: Option<Guard> = id_key.map(|key| guards.get(&key)).transpose()?.flatten();
         let holder: Option<Guard> = login_key.map(|key| guards.get(&key)).transpose()?.flatten();
-        let named_user = user_key.map(|key| guards.get(&key)).transpose()?.flatten();
+        let named_user = match user_key.map(|key| guards.get(&key)).transpose()?.flatten() {
+            Some(user) => Some(store.without_stray_pointer(user).await?),
+            None => None,
+        };
         let (by_id, holder) = (by_id.map(|g| CustomerId(g.owner)), holder.map(|g| UserId(g.owner)));
         let members = list.as_ref().map(|list| list.members.clone()).unwrap_or_default();
         let people: BTreeSet<CustomerId> = members.iter().copied().chain(by_id).collect();
@@ -170,7 +173,9 @@ impl Creation {
             email_holder: holder.map(|id| heads.get(&Key::user(id))).transpose()?.flatten(),
             named_user,
         };
-        let intents = people.into_iter().filter(|id| heads.has(&Key::stripe_intent(*id))).collect();
+        let intents = people.iter().filter_map(|id| heads.get::<StripeIntent>(&Key::stripe_intent(*id)).transpose());
+        let intents = intents.map(|intent| intent.map(|intent| (intent.customer_id, intent)));
+        let intents = intents.collect::<Result<_, _>>()?;
         Ok(Picture { found, lists: MemberLists::of(list), replay, catalogue, usage: usage?, intents })
     }
 
@@ -258,7 +263,7 @@ impl Creation {
         let before = before.as_deref();
         transaction.use_trials(before, &customer);
         intend_subscriptions(&self.app, &mut transaction, before, &customer, offer.catalogue, self.now);
-        self.intend(&mut transaction, &customer, known.intents, &mut warnings);
+        self.intend(&mut transaction, before, &customer, known.intents, &mut warnings);
         let warnings = warnings.into_iter().map(str::to_owned).collect();
         let created = Created { status, customer, usage: Vec::new(), warnings, replayed: false };
         self.keep_answer(&mut transaction, &created);
@@ -272,17 +277,22 @@ impl Creation {
         }
     }
 
-    /// Adds the intent to make a Stripe customer, if one is asked for or a product waits for it.
+    /// Adds the intent to make a Stripe customer, if one is asked for or a product waits for it. One
+    /// that is closed is taken up again only by who asks for it, or for something more.
     fn intend(
         &self,
         transaction: &mut Transaction,
+        before: Option<&Customer>,
         customer: &Customer,
-        intents: &BTreeSet<CustomerId>,
+        intents: &BTreeMap<CustomerId, StripeIntent>,
         warnings: &mut Vec<&'static str>,
     ) {
-        let waits = self.app.stripe.is_some() && waits_for_stripe(customer);
-        let wanted = (self.create_in_stripe || waits) && customer.stripe_id.is_none();
-        if !wanted || intents.contains(&customer.internal_id) {
+        let known = intents.get(&customer.internal_id);
+        let closed = known.is_some_and(|intent| intent.state != IntentState::Pending);
+        let waiting =
+            if closed { newly_waiting(before, customer).next().is_some() } else { waits_for_stripe(customer) };
+        let waits = self.app.stripe.is_some() && waiting;
+        if !(self.create_in_stripe || waits) || customer.stripe_id.is_some() {
             return;
         }
         if self.app.stripe.is_none() {
@@ -291,8 +301,10 @@ impl Creation {
             }
             return;
         }
-        let domain = &self.app.settings.placeholder_email_domain;
-        transaction.save_intent(0, &StripeIntent::new(customer, domain, self.now));
+        let fresh = StripeIntent::new(customer, &self.app.settings.placeholder_email_domain, self.now);
+        if let Some(intent) = StripeIntent::asked_for(known.cloned(), fresh) {
+            transaction.save_intent(intent.version, &intent);
+        }
     }
 
     /// Gives a new customer what they hold from the first day.

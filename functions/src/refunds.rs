@@ -2,6 +2,7 @@
 //! that both name, whichever comes first.
 
 use shared::app::App;
+use shared::clock::Time;
 use shared::domain::billing::{Bill, Invoice, PaidBy, Payment, Refund};
 use shared::http::ApiError;
 use shared::ids::CustomerId;
@@ -18,11 +19,12 @@ pub(crate) async fn bill(
     transaction: &mut Transaction,
     id: CustomerId,
     bill: &Bill,
+    now: Time,
 ) -> Result<&'static str, ApiError> {
     let (known, payments) = tokio::join!(known_invoice(app, id, &bill.invoice_id), known_payments(app, &bill.payments));
     let (known, payments) = (known?, payments?);
     let mut after = Invoice::billed(known.as_ref(), id, bill);
-    for (owner, refund) in link(transaction, &bill.invoice_id, payments) {
+    for (owner, refund) in link(transaction, &bill.invoice_id, payments, now) {
         if owner == id {
             let so_far = after.as_ref().or(known.as_ref());
             after = Invoice::refunded(so_far, id, &bill.invoice_id, &refund).or(after);
@@ -38,6 +40,7 @@ pub(crate) async fn give_back(
     transaction: &mut Transaction,
     id: CustomerId,
     refund: &Refund,
+    now: Time,
 ) -> Result<&'static str, ApiError> {
     let payments = known_payments(app, &refund.payments).await?;
     let paid = payments.iter().find_map(|(_, payment)| payment.as_ref()?.invoice_id.clone());
@@ -47,7 +50,7 @@ pub(crate) async fn give_back(
     }
     for (payment_id, known) in &payments {
         if let Some(payment) = Payment::given_back(known.as_ref(), payment_id, id, refund) {
-            transaction.save_payment(&payment);
+            transaction.save_payment(&payment, now);
         }
     }
     tracing::warn!(customer_id = %id, payments = ?refund.payments, "a refund waits for its invoice");
@@ -55,9 +58,14 @@ pub(crate) async fn give_back(
 }
 
 /// Adds to `transaction` what paid an invoice, and to the invoice what was given back before.
-pub(crate) async fn paid(app: &App, transaction: &mut Transaction, paid: &PaidBy) -> Result<&'static str, ApiError> {
+pub(crate) async fn paid(
+    app: &App,
+    transaction: &mut Transaction,
+    paid: &PaidBy,
+    now: Time,
+) -> Result<&'static str, ApiError> {
     let payments = known_payments(app, &paid.payments).await?;
-    let waiting = link(transaction, &paid.invoice_id, payments);
+    let waiting = link(transaction, &paid.invoice_id, payments, now);
     // Both names of one payment have the same refund: the highest counts once.
     let Some((id, refund)) = waiting.into_iter().max_by_key(|(_, refund)| refund.amount_refunded) else {
         return Ok(LINKED);
@@ -74,11 +82,12 @@ fn link(
     transaction: &mut Transaction,
     invoice_id: &str,
     payments: Vec<(String, Option<Payment>)>,
+    now: Time,
 ) -> Vec<(CustomerId, Refund)> {
     let mut waiting = Vec::new();
     for (payment_id, known) in payments {
         let Some(payment) = Payment::paid(known.as_ref(), &payment_id, invoice_id) else { continue };
-        transaction.save_payment(&payment);
+        transaction.save_payment(&payment, now);
         waiting.extend(payment.customer_id.zip(payment.refund));
     }
     waiting

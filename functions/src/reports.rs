@@ -1,5 +1,5 @@
 //! What the reports are made of: a census, counted while the caller waits if the table is small
-//! enough, else as the backfill counted it last.
+//! enough and there is time, else as the backfill counted it last.
 //!
 //! A table that is too large has a snapshot. Whoever reads one that is no longer fresh asks for the
 //! next, by an entry in the work queue; so a backfill that nobody asked counts nothing.
@@ -29,23 +29,29 @@ pub struct Report {
     pub as_of: Time,
 }
 
-/// The figures of now, or of the last snapshot where there are more than `most_live` rows.
+/// The figures of now, or of the last snapshot where there are more than `most_live` rows or counting
+/// takes too long: the items between the rows are read, too, and may be many.
 pub async fn read(app: &App, most_live: u64) -> Result<Report, ApiError> {
     let now = app.clock.now();
     let kept = app.store.snapshot().await?.unwrap_or_default();
     if let Some(counted) = kept.counted.as_ref().filter(|counted| counted.figures.rows > most_live) {
-        let report = Report { figures: counted.figures.clone(), as_of: counted.as_of };
+        let report = last(counted);
         ask(app, &kept, now).await;
         return Ok(report);
     }
-    let (census, complete) = count(app, now, |rows| rows > most_live && waited(app, now)).await?;
-    if census.rows() > most_live {
+    let (census, complete) = count(app, now, |_| waited(app, now)).await?;
+    if !complete || census.rows() > most_live {
         ask(app, &kept, now).await;
     }
-    if !complete {
-        return Err(ApiError::Unavailable("the table is larger than can be counted at once; ask again".into()));
+    if complete {
+        return Ok(Report { figures: census.figures(), as_of: now });
     }
-    Ok(Report { figures: census.figures(), as_of: now })
+    let kept = kept.counted.as_ref().map(last);
+    kept.ok_or_else(|| ApiError::Unavailable("the table is larger than can be counted at once; ask again".into()))
+}
+
+fn last(counted: &Counted) -> Report {
+    Report { figures: counted.figures.clone(), as_of: counted.as_of }
 }
 
 /// Every row of the table, as of `now`, however long that takes. Tells `progress` how many users and

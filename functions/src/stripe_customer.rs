@@ -14,7 +14,9 @@ use shared::domain::product::{Product, ProductId};
 use shared::domain::subscription::{Made, follow_made};
 use shared::http::ApiError;
 use shared::ids::CustomerId;
+use shared::store::key::Key;
 use shared::store::members::MemberLists;
+use shared::store::records::Guard;
 use shared::store::retry::Backoff;
 use shared::store::{Conflict, Refused, StoreError, Transaction};
 use shared::stripe::client::StripeClient;
@@ -43,10 +45,14 @@ pub(crate) async fn intend(
     if app.stripe.is_none() || !waits || after.stripe_id.is_some() {
         return Ok(());
     }
-    // One that somebody asked for earlier is under way already.
-    if before.is_none() || app.store.stripe_intent(after.internal_id, None).await?.is_none() {
-        let domain = &app.settings.placeholder_email_domain;
-        transaction.save_intent(0, &StripeIntent::new(after, domain, now));
+    // One that somebody asked for earlier may be under way already.
+    let known = match before {
+        Some(_) => app.store.stripe_intent(after.internal_id, None).await?,
+        None => None,
+    };
+    let fresh = StripeIntent::new(after, &app.settings.placeholder_email_domain, now);
+    if let Some(intent) = StripeIntent::asked_for(known, fresh) {
+        transaction.save_intent(intent.version, &intent);
     }
     Ok(())
 }
@@ -124,9 +130,19 @@ async fn run(
     let read = intent.version;
     let intent = intent.paid_by(customer.as_ref().and_then(|customer| customer.stripe_id.as_deref()));
     let Some((begun, step)) = intent.begin(settled, app.clock.now()) else { return Ok(had) };
-    let mut work = Work { app, client, settled, read };
+    let known = known_customer(app, &begun).await?;
+    let mut work = Work { app, client, settled, read, known };
     let made = work.pursue(begun, step).await?;
     Ok(made.or(had))
+}
+
+/// The Stripe customer that an intent made before it was taken up again, unless that is another
+/// customer's by now.
+async fn known_customer(app: &App, intent: &StripeIntent) -> Result<Option<String>, StoreError> {
+    let Some(made) = intent.stripe_id.as_ref().filter(|_| intent.product_id.is_none()) else { return Ok(None) };
+    let pointer: Option<Guard> = app.store.get(&Key::stripe_customer(made)).await?;
+    let ours = pointer.is_none_or(|pointer| pointer.owner == intent.customer_id.0);
+    Ok(ours.then(|| made.clone()))
 }
 
 /// Whether nothing is to be made any more, and what there is.
@@ -146,6 +162,8 @@ struct Work<'a> {
     settled: bool,
     /// The version of the intent as it is stored.
     read: u64,
+    /// A Stripe customer that was made before, and may be there yet.
+    known: Option<String>,
 }
 
 impl Work<'_> {
@@ -179,7 +197,10 @@ impl Work<'_> {
             (Step::Close | Step::Wait, _) => Ok(None),
             (Step::Create, None) => self.client.create_customer(intent).await.map(Some),
             (Step::Create, Some(_)) => self.client.create_subscription(intent).await.map(Some),
-            (Step::LookUp, None) => self.client.find_customer(intent).await,
+            (Step::LookUp, None) => match &self.known {
+                Some(known) if self.client.has_customer(known).await? => Ok(Some(known.clone())),
+                _ => self.client.find_customer(intent).await,
+            },
             (Step::LookUp, Some(_)) => self.client.find_subscription(intent).await,
         }
     }

@@ -134,7 +134,10 @@ impl<'a> Update<'a> {
         let lists = MemberLists::of(lists.collect::<Result<Vec<_>, _>>()?);
         let holder: Option<Guard> = login.map(|key| batch.get(&key)).transpose()?.flatten();
         let user = own.map(|key| batch.get(&key)).transpose()?.flatten();
-        let named_user = named.map(|key| batch.get(&key)).transpose()?.flatten();
+        let named_user = match named.map(|key| batch.get(&key)).transpose()?.flatten() {
+            Some(user) if !self.request.overrule => Some(store.without_stray_pointer(user).await?),
+            named => named,
+        };
         let email_holder = match holder {
             Some(guard) => store.user(UserId(guard.owner)).await?,
             None => None,

@@ -1,7 +1,10 @@
 //! `GET /admin/billing/customers`.
 
+use std::time::Duration;
+
 use functions::jobs::backfill::run;
 use harness::app::START;
+use harness::faults::When;
 use harness::stripe::{invoice, refund};
 use harness::{Actor, TestApp};
 use serde_json::{Value, json};
@@ -164,6 +167,29 @@ async fn a_row_says_who_it_is_and_what_they_pay() {
     let amounts = json!({ "currency": "inr", "recurring": 10_000, "paid": 49_900, "refunded": 5 });
     assert_eq!(row["amounts"], amounts);
     assert!(answer.json["next_cursor"].is_null());
+}
+
+#[tokio::test]
+async fn the_invoices_of_a_page_are_read_at_once_and_its_rows_stay_in_order() {
+    let (app, _, admin) = TestApp::start().await;
+    for id in ["a", "b", "c"] {
+        admin.post("/v1/customers", json!({ "id": id, "name": id })).await.expect(201);
+        app.clock.advance_seconds(1);
+    }
+    // First the customers, the users and the products; then the invoices of each row.
+    let [first, second, third] = [4, 5, 6].map(|n| app.connector.pause(&When::Operation("Query", n)));
+    let (answer, ()) = tokio::join!(admin.get("/admin/billing/customers"), async {
+        for pause in [&first, &second, &third] {
+            let held = tokio::time::timeout(Duration::from_secs(20), pause.reached()).await;
+            assert!(held.is_ok(), "a row waits for the one before it");
+        }
+        // The last comes first.
+        for pause in [&third, &second, &first] {
+            pause.resume();
+        }
+    });
+    let rows = answer.expect(200).json["data"].as_array().cloned().unwrap();
+    assert_eq!(rows.iter().map(|row| &row["name"]).collect::<Vec<_>>(), ["a", "b", "c"]);
 }
 
 #[tokio::test]

@@ -259,6 +259,31 @@ async fn a_file_that_is_no_export_is_refused_before_anything_is_written() {
     assert_eq!(app.world().await.items, before);
 }
 
+#[tokio::test]
+async fn whoever_was_deleted_since_is_not_brought_back() {
+    let (app, _, admin) = TestApp::start().await;
+    let folder = folder(&[
+        (Source::Users, r#"{"_id":"u","email":"a@x.io","role":"customer","customer_v2_id":"c"}"#),
+        (
+            Source::CustomersV2,
+            r#"{"_id":"c","email":"a@x.io","status":"active","user_id":"u"}
+{"_id":"d","email":"d@x.io","status":"active"}"#,
+        ),
+    ]);
+    import(&app.app, folder.path(), false).await;
+    for id in ["c", "d"] {
+        admin.delete(&format!("/v1/customers/{}", Source::CustomersV2.id_of(id))).await.expect(200);
+    }
+    let before = app.world().await;
+    assert_eq!((before.of("customer").len(), before.of("tombstone").len()), (0, 3));
+    for dry_run in [true, false] {
+        let (totals, told) = import(&app.app, folder.path(), dry_run).await;
+        assert_eq!((totals.imported, totals.there, totals.reported), (0, 3, 3));
+        assert_eq!(told.codes(), BTreeMap::from([("deleted-since", 3)]));
+    }
+    assert_eq!(app.world().await.items, before.items);
+}
+
 #[test]
 fn the_manual_explains_every_reason() {
     let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/MIGRATION.md");

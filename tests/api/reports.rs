@@ -331,6 +331,31 @@ async fn a_table_that_is_too_large_is_answered_as_the_backfill_counted_it_last()
     assert_eq!(live.json["v2_customers"], 4, "few rows are counted while the caller waits");
 }
 
+#[tokio::test]
+async fn a_count_that_takes_too_long_gives_way_to_the_last_one_however_few_rows_there_are() {
+    let (app, _, admin) = TestApp::start().await;
+    let slow = || {
+        let clock = app.clock.clone();
+        app.connector.rewrite(Box::new(move |operation: &str, body: &mut Value| {
+            if operation == "Scan" {
+                body["Limit"] = json!(1);
+                clock.advance_seconds(21);
+            }
+        }));
+    };
+    admin.post("/v1/customers", json!({ "id": "a" })).await.expect(201);
+    slow();
+    admin.get("/admin/dashboard").await.refused(503, "unavailable");
+    assert_eq!(app.world().await.of("report").len(), 1, "the backfill is asked to count");
+    app.connector.stop_rewriting();
+    let counted_at = app.clock.now();
+    run(&app.app, None).await.unwrap();
+    admin.post("/v1/customers", json!({ "id": "b" })).await.expect(201);
+    slow();
+    let shown = admin.get("/admin/dashboard").await.expect(200);
+    assert_eq!((&shown.json["v2_customers"], shown.str("as_of")), (&json!(1), counted_at.to_string().as_str()));
+}
+
 fn is_pair(user: &Value, customer: &Value) -> bool {
     !is_lead(customer)
         && user["role"] == "customer"

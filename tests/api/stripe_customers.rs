@@ -163,6 +163,47 @@ async fn what_was_made_for_a_customer_deleted_meanwhile_is_recorded() {
 }
 
 #[tokio::test]
+async fn whoever_gives_their_stripe_customer_up_and_asks_again_gets_the_same_one() {
+    let stripe = StripeApi::start().await;
+    let (app, _, admin) = TestApp::start_with_stripe(stripe.url()).await;
+    admin.post("/v1/customers", json!({ "id": "a", "email": "a@x.io", "create_in_stripe": true })).await.expect(201);
+    // Under its new address Stripe does not know them.
+    admin.patch("/v1/customers/a", json!({ "stripe_id": null, "email": "b@x.io" })).await.expect(200);
+    let plain = admin.post("/v1/customers", json!({ "id": "a" })).await.expect(200);
+    assert_eq!(plain.json["stripe_id"], json!(null), "nobody asked");
+    let again = admin.post("/v1/customers", body("a")).await.expect(200);
+    assert_eq!((again.str("stripe_id"), stripe.customers().len()), ("cus_1", 1));
+    app.world().await.assert_straight();
+}
+
+#[tokio::test]
+async fn whose_stripe_customer_is_anothers_now_gets_one_of_their_own() {
+    let stripe = StripeApi::start().await;
+    let (app, _, admin) = TestApp::start_with_stripe(stripe.url()).await;
+    admin.post("/v1/customers", body("a")).await.expect(201);
+    admin.patch("/v1/customers/a", json!({ "stripe_id": null })).await.expect(200);
+    admin.post("/v1/customers", json!({ "id": "b", "stripe_id": "cus_1" })).await.expect(201);
+    let again = admin.post("/v1/customers", body("a")).await.expect(200);
+    assert_eq!((again.str("stripe_id"), stripe.customers().len()), ("cus_2", 2));
+    app.world().await.assert_straight();
+}
+
+#[tokio::test]
+async fn what_stripe_refused_is_made_once_it_is_asked_for_again() {
+    let stripe = StripeApi::start().await;
+    let (app, _, admin) = TestApp::start_with_stripe(stripe.url()).await;
+    stripe.break_next([StripeFault::Refused]);
+    let refused = admin.post("/v1/customers", body("a")).await.expect(201);
+    assert!(refused.json["stripe_id"].is_null());
+    assert_eq!(app.world().await.of("stripe_intent")[0]["state"], "refused");
+    let answers = join_all((0..8).map(|_| admin.post("/v1/customers", body("a")))).await;
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    backfill(&app).await;
+    assert_eq!((stripe_id(&admin, "a").await, stripe.customers().len()), (json!("cus_1"), 1));
+    app.world().await.assert_straight();
+}
+
+#[tokio::test]
 async fn without_stripe_the_caller_is_told() {
     let (_app, _, admin) = TestApp::start().await;
     let created = admin.post("/v1/customers", body("a")).await.expect(201);

@@ -203,6 +203,8 @@ async fn a_refund_that_names_no_invoice_finds_it_by_its_payment_whichever_comes_
                 let waiting = world.of("stripe_payment");
                 assert!(waiting.iter().all(|payment| payment["refund"]["amount_refunded"] == 500));
                 assert_eq!(waiting.len(), 2, "by intent and by charge");
+                let until = app.clock.now().plus_seconds(400 * 86_400).unix_seconds();
+                assert!(waiting.iter().all(|payment| payment["expires_at"] == until), "not for good");
                 send(&nobody, &paid).await;
             } else {
                 send(&nobody, &paid).await;

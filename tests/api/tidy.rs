@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use functions::routes::ALL;
+use shared::password::MAX_HASH_MIB;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -90,6 +91,19 @@ fn every_function_has_its_binary_and_its_place_in_the_template() {
             let routed = template.contains(&format!("Path: {}}}", route.path)) || template.contains(&quoted);
             assert!(routed, "{} is not routed", route.path);
         }
+    }
+}
+
+#[test]
+fn whoever_compares_passwords_has_memory_for_the_costliest_hash() {
+    let template = fs::read_to_string(root().join("template.yaml")).unwrap();
+    for name in ["login", "change-password"] {
+        let (_, rest) = template.split_once(&format!("Binary: {name}}}")).unwrap();
+        let own = rest.split("\n  # ----").next().unwrap();
+        let memory = own.lines().find_map(|line| line.trim().strip_prefix("MemorySize: "));
+        let mib: u32 = memory.unwrap_or_else(|| panic!("{name} says no MemorySize")).parse().unwrap();
+        // One at a time, with as much again for everything else.
+        assert!(mib >= 2 * MAX_HASH_MIB, "{name} has {mib} MiB");
     }
 }
 

@@ -61,6 +61,7 @@ impl StripeApi {
         let routes = Router::new()
             .route("/v1/customers", post(create_customer).get(list_customers))
             .route("/v1/customers/search", get(search))
+            .route("/v1/customers/{id}", get(get_customer))
             .route("/v1/checkout/sessions", post(create_session))
             .route("/v1/subscriptions", post(create_subscription).get(list_subscriptions))
             .route("/v1/subscriptions/{id}", delete(cancel_subscription))
@@ -131,6 +132,11 @@ async fn create_customer(State(shared): Shared, headers: HeaderMap, body: Bytes)
         customer
     })
     .await
+}
+
+async fn get_customer(State(shared): Shared, Path(id): Path<String>) -> Response {
+    let found = lock(&shared).customers.iter().find(|customer| customer["id"] == id.as_str()).cloned();
+    found.map_or_else(|| refusal(StatusCode::NOT_FOUND, "invalid_request_error"), |it| Json(it).into_response())
 }
 
 async fn create_session(State(shared): Shared, headers: HeaderMap, body: Bytes) -> Response {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Query, State};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 use shared::app::App;
 use shared::clock::Time;
@@ -35,6 +36,9 @@ const MAX_INDEX_PAGES: usize = 10;
 
 /// Rows of the index read at once.
 const INDEX_PAGE: i32 = 100;
+
+/// Rows whose invoices are read at once: one after the other, a page of a hundred would take seconds.
+const ROWS_AT_ONCE: usize = 16;
 
 /// What parts a cursor; no position has it.
 const PARTS: char = '|';
@@ -106,10 +110,8 @@ pub async fn handle(
     };
     let (people, next) = walk(&app, page.limit, at.ok_or(ApiError::InvalidCursor)?).await?;
     let (catalogue, now) = (app.store.products().await?, app.clock.now());
-    let mut data = Vec::new();
-    for person in people {
-        data.push(person.row(&app, &catalogue, now).await?);
-    }
+    let rows: Vec<_> = people.into_iter().map(|person| person.row(&app, &catalogue, now)).collect();
+    let data: Vec<BillingRow> = stream::iter(rows).buffered(ROWS_AT_ONCE).try_collect().await?;
     let next_cursor = next.map(|place| page.cursor(&place.text()));
     Ok(Json(Page::new(data, next_cursor)))
 }

@@ -13,7 +13,7 @@ use shared::store::work::Due;
 use uuid::Uuid;
 
 use super::plan::{Need, Row};
-use super::walk::Walk;
+use super::walk::{AHEAD, Walk};
 
 /// Rows read at once.
 const PAGE: i32 = 100;
@@ -53,16 +53,20 @@ pub async fn up(app: &App, invite: bool, progress: impl Fn(u64)) -> Result<Migra
     Ok(Migrated { run_id, tally: walk.tally, remaining })
 }
 
-/// Goes through the staged rows once; answers whether somebody is undoing the run meanwhile.
+/// Goes through the staged rows once; answers whether somebody is undoing the run meanwhile. That
+/// another `up` has finished it is no reason to stop.
 async fn pass(app: &App, walk: &mut Walk<'_>, run_id: Uuid, progress: &impl Fn(u64)) -> Result<bool, ApiError> {
     let mut start = None;
     loop {
         let page = app.store.staged_rows(start, PAGE).await?;
-        if app.store.run(run_id).await?.is_some_and(|run| run.state != RunState::Running) {
-            return Ok(true);
+        for window in rows(page.due).chunks(AHEAD) {
+            let run = app.store.run(run_id).await?;
+            if run.is_some_and(|run| matches!(run.state, RunState::Undoing | RunState::Undone)) {
+                return Ok(true);
+            }
+            walk.repair(window, None).await?;
+            progress(walk.tally.total);
         }
-        walk.repair(&rows(page.due), None).await?;
-        progress(walk.tally.total);
         start = page.next;
         if start.is_none() {
             return Ok(false);

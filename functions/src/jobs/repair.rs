@@ -170,7 +170,7 @@ fn customer_change(id: CustomerId, before: Option<Customer>) -> Change<CustomerI
 
 fn user_change(id: UserId, before: Option<User>) -> Change<UserId, User> {
     let version = before.as_ref().map_or(0, |user| user.version) + 1;
-    Change { id, before, version }
+    Change::of_user(id, before, version)
 }
 
 fn wanted(need: &Need) -> Want {

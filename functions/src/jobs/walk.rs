@@ -16,7 +16,7 @@ use super::plan::Row;
 use super::repair::{Outcome, Repair, Scope};
 
 /// Rows that are planned at once.
-const AHEAD: usize = 16;
+pub(super) const AHEAD: usize = 16;
 
 /// A run over rows under review. It is on record from its first row on.
 pub(super) struct Walk<'a> {

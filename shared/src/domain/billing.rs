@@ -186,12 +186,16 @@ pub struct Payment {
     pub refund: Option<Refund>,
     /// Raised by every write; a write made from an older picture fails.
     pub version: u64,
+    /// When it may be forgotten, in Unix seconds; every write puts it off.
+    #[serde(default)]
+    pub expires_at: i64,
 }
 
 impl Payment {
     fn known(known: Option<&Self>, payment_id: &str) -> Self {
         let payment_id = payment_id.to_owned();
-        let blank = || Self { payment_id, invoice_id: None, customer_id: None, refund: None, version: 0 };
+        let blank =
+            || Self { payment_id, invoice_id: None, customer_id: None, refund: None, version: 0, expires_at: 0 };
         known.cloned().unwrap_or_else(blank)
     }
 

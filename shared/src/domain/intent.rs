@@ -69,7 +69,7 @@ pub struct StripeIntent {
     pub failures: u32,
     /// What became of it.
     pub state: IntentState,
-    /// What was made.
+    /// What was made; while it is pending, what was made before it was asked for again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stripe_id: Option<String>,
     /// When somebody may work on it: the end of the lease, or of the wait.
@@ -147,6 +147,22 @@ impl StripeIntent {
             created_at: now,
             version: 0,
         }
+    }
+
+    /// What to store when `fresh` is asked for, where `known` is what there is: nothing while that is
+    /// under way. A closed one is taken up again: whatever it made is looked for first, and only where
+    /// that is gone something is made, under a key that was never used.
+    #[must_use]
+    pub fn asked_for(known: Option<Self>, fresh: Self) -> Option<Self> {
+        let Some(known) = known else { return Some(fresh) };
+        (known.state != IntentState::Pending).then(|| Self {
+            attempt: known.attempt,
+            key_used_at: Some(fresh.created_at),
+            look_up: true,
+            stripe_id: known.stripe_id,
+            version: known.version,
+            ..fresh
+        })
     }
 
     /// The idempotency key of the present attempt.
@@ -352,6 +368,21 @@ mod tests {
         let (closed, next) = begun().failed(Step::Create, &refused(400, "email_invalid"), NOW);
         assert_eq!((closed.state, next, closed.parameters.len()), (IntentState::Refused, None, 0));
         assert_eq!(closed.begin(false, NOW.plus_seconds(LEASE_SECONDS)), None);
+    }
+
+    #[test]
+    fn what_is_closed_is_taken_up_again_with_a_look_up_and_then_a_key_of_its_own() {
+        assert_eq!(StripeIntent::asked_for(Some(begun()), intent()), None, "it is under way");
+        for state in [IntentState::Done, IntentState::Orphaned, IntentState::Refused, IntentState::Void] {
+            let made = Some("cus_1".to_owned());
+            let closed = StripeIntent { version: 3, ..begun().closed(state, made.clone()) };
+            let again = StripeIntent::asked_for(Some(closed), intent()).expect("it is closed");
+            assert_eq!((&again.stripe_id, again.version, again.state), (&made, 3, IntentState::Pending));
+            let (looking, step) = again.begin(false, NOW).expect("it is due");
+            assert_eq!(step, Step::LookUp);
+            let (next, step) = looking.not_found(false, NOW);
+            assert_eq!((next.attempt, step, next.parameters.is_empty()), (2, Step::Create, false));
+        }
     }
 
     #[test]

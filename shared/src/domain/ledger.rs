@@ -127,6 +127,23 @@ pub struct Change<I, R> {
     pub version: u64,
 }
 
+impl Change<UserId, User> {
+    /// The change of the user `id`, who was `before`, by the run that wrote `version`. No ledger holds a
+    /// password: a run leaves it alone, so that it is in the record until somebody else writes to that.
+    #[must_use]
+    pub fn of_user(id: UserId, before: Option<User>, version: u64) -> Self {
+        let before = before.map(|user| User { password_hash: None, ..user });
+        Self { id, before, version }
+    }
+
+    /// The user as it was, with the password of the record as it is `now`.
+    #[must_use]
+    pub fn image(&self, now: &User) -> Option<User> {
+        let before = self.before.clone()?;
+        Some(User { password_hash: now.password_hash.clone(), ..before })
+    }
+}
+
 /// What became of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -276,7 +293,9 @@ impl Reservation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contact::EmailAddress;
     use crate::domain::customer::{Origin, Status};
+    use crate::domain::user::Role;
 
     fn customer(version: u64, restored: Option<u64>) -> Customer {
         let now = Time::from_unix_seconds(1_795_176_000);
@@ -296,6 +315,18 @@ mod tests {
             version: 1,
             expires_at: 0,
         }
+    }
+
+    #[test]
+    fn no_ledger_holds_a_password_and_nobody_loses_theirs() {
+        let now = Time::from_unix_seconds(1_795_176_000);
+        let mut user = User::new(UserId(Uuid::max()), EmailAddress::parse("u@x.io").unwrap(), Role::Customer, now);
+        user.password_hash = Some("$2b$04$hash".into());
+        let change = Change::of_user(user.user_id, Some(user.clone()), 2);
+        assert!(!serde_json::to_string(&change).unwrap().contains("$2b$"));
+        let written = User { customer_v2_id: Some(CustomerId(Uuid::nil())), version: 2, ..user.clone() };
+        assert_eq!(change.image(&written), Some(user));
+        assert_eq!(Change::of_user(UserId(Uuid::max()), None, 1).image(&written), None, "the run had made them");
     }
 
     #[test]

@@ -130,6 +130,13 @@ mod tests {
     }
 
     #[test]
+    fn the_costliest_scrypt_takes_no_more_memory_than_any_hash_may() {
+        // RFC 7914, 5: V is N blocks of 128 r bytes; lanes come one after the other.
+        let bytes = (1_u64 << MAX_SCRYPT_LOG_N) * 128 * u64::from(MAX_SCRYPT_R);
+        assert!(bytes <= u64::from(super::super::MAX_HASH_MIB) << 20);
+    }
+
+    #[test]
     fn what_costs_too_much_or_makes_no_sense_is_no_hash() {
         let (salt, hash) = ("c2FsdHNhbHQ", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
         for bad in [

@@ -262,6 +262,12 @@ impl Key {
         Self::head(format!("PURGE#{id}"))
     }
 
+    /// That the record at `head`, of a legacy system, was deleted here.
+    #[must_use]
+    pub fn tombstone(head: &Self) -> Self {
+        Self::head(format!("DELETED#{}", head.pk))
+    }
+
     /// A run of the backfill or of a migration.
     #[must_use]
     pub fn run(id: Uuid) -> Self {

@@ -45,6 +45,14 @@ impl Entity for StoredEntry {
     }
 }
 
+impl StoredEntry {
+    fn open(self) -> Result<Entry, StoreError> {
+        let broken = || StoreError::Inconsistent { kind: Self::KIND, key: self.entry_id.to_string() };
+        let entry: Entry = serde_json::from_str(&self.entry).map_err(|_| broken())?;
+        Ok(Entry { state: self.state, version: self.version, ..entry })
+    }
+}
+
 impl Entity for Reservation {
     const KIND: &'static str = "reservation";
 
@@ -151,13 +159,15 @@ impl Store {
             .limit(limit)
             .set_exclusive_start_key(start);
         let answer = request.send().await.map_err(StoreError::of)?;
-        let entries = answer.items.unwrap_or_default().into_iter().map(|item| {
-            let stored: StoredEntry = from_item(item)?;
-            let broken = || StoreError::Inconsistent { kind: StoredEntry::KIND, key: stored.entry_id.to_string() };
-            let entry: Entry = serde_json::from_str(&stored.entry).map_err(|_| broken())?;
-            Ok(Entry { state: stored.state, version: stored.version, ..entry })
-        });
+        let items = answer.items.unwrap_or_default().into_iter();
+        let entries = items.map(|item| from_item::<StoredEntry>(item).and_then(StoredEntry::open));
         Ok((entries.collect::<Result<_, StoreError>>()?, answer.last_evaluated_key))
+    }
+
+    /// Whether somebody has undone `entry` since it was read.
+    pub async fn is_undone(&self, entry: &Entry) -> Result<bool, StoreError> {
+        let stored: Option<StoredEntry> = self.get(&Key::change(entry.run_id, entry.entry_id)).await?;
+        Ok(stored.is_some_and(|stored| stored.state == EntryState::Undone))
     }
 
     /// What is reserved for each of two records.
@@ -186,8 +196,8 @@ impl Store {
             _ => &mut transaction,
         };
         match (&entry.user, &found.user) {
-            (Some(change), Some(user)) => match &change.before {
-                Some(image) => transaction.restore_user(user, image),
+            (Some(change), Some(user)) => match change.image(user) {
+                Some(image) => transaction.restore_user(user, &image),
                 None => transaction.remove_user(user),
             },
             _ => &mut transaction,

@@ -30,6 +30,7 @@ pub mod recovery;
 pub mod retry;
 mod single;
 pub mod table;
+mod tombstone;
 pub mod transaction;
 pub mod trial;
 pub mod work;

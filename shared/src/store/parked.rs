@@ -19,6 +19,10 @@ use crate::secret::random_bytes;
 /// How long an event is kept for a customer to come, in seconds.
 const KEEP_SECONDS: i64 = 90 * 86_400;
 
+/// How long a payment is kept for its invoice or its refund to come, in seconds: longer than a charge
+/// can be given back.
+const KEEP_PAYMENT_SECONDS: i64 = 400 * 86_400;
+
 /// An event that waits for its customer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParkedEvent {
@@ -143,9 +147,10 @@ impl Transaction {
         self.replace(&stored, invoice.version, Conflict::Changed)
     }
 
-    /// Writes what is known of a payment. Its version is the one that was read.
-    pub fn save_payment(&mut self, payment: &Payment) -> &mut Self {
-        let stored = Payment { version: payment.version + 1, ..payment.clone() };
+    /// Writes what is known of a payment at `now`. Its version is the one that was read.
+    pub fn save_payment(&mut self, payment: &Payment, now: Time) -> &mut Self {
+        let expires_at = now.unix_seconds() + KEEP_PAYMENT_SECONDS;
+        let stored = Payment { version: payment.version + 1, expires_at, ..payment.clone() };
         self.replace(&stored, payment.version, Conflict::Changed)
     }
 }

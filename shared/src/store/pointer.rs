@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::item::Entity;
 use super::key::Key;
 use super::{Store, StoreError};
+use crate::domain::user::User;
 use crate::ids::{CustomerId, UserId};
 
 /// The row that points.
@@ -41,6 +42,20 @@ impl Entity for Pointer {
 }
 
 impl Store {
+    /// `user` without a pointer that cannot come true: at a customer who is gone, or who is linked with
+    /// somebody else from both sides. Whoever decides whose they are need not take that apart first.
+    pub async fn without_stray_pointer(&self, user: User) -> Result<User, StoreError> {
+        let Some(id) = user.customer_v2_id else { return Ok(user) };
+        let stray = match self.customer(id).await? {
+            None => true,
+            Some(customer) => match customer.user_id.filter(|own| *own != user.user_id) {
+                Some(own) => self.user(own).await?.is_some_and(|own| own.customer_v2_id == Some(id)),
+                None => false,
+            },
+        };
+        Ok(if stray { User { customer_v2_id: None, ..user } } else { user })
+    }
+
     /// The rows that were imported with a pointer at `target`.
     pub async fn pointers_at(&self, target: Uuid) -> Result<Vec<From>, StoreError> {
         let items = self.partition(&Key::pointer_partition(target), None).await?;

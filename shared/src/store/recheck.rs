@@ -109,6 +109,21 @@ pub(super) fn of_user(user: &User) -> [Option<Shared>; 2] {
     [user.phone.clone().map(Shared::Phone), Some(Shared::Email(user.email.clone()))]
 }
 
+/// A customer that is deleted and the user it points to, if a legacy system may have pointed at them:
+/// whoever did, and waits because of that, may be free of it now.
+pub(super) fn left_by_customer(customer: &Customer) -> [Option<Shared>; 2] {
+    let imported = customer.legacy.is_some();
+    let records = [Some(customer.internal_id.0), customer.user_id.map(|id| id.0)];
+    records.map(|id| id.filter(|_| imported).map(Shared::Record))
+}
+
+/// The same of a user.
+pub(super) fn left_by_user(user: &User) -> [Option<Shared>; 2] {
+    let imported = user.legacy.is_some();
+    let records = [Some(user.user_id.0), user.customer_v2_id.map(|id| id.0)];
+    records.map(|id| id.filter(|_| imported).map(Shared::Record))
+}
+
 impl Store {
     /// Puts whoever waits and shares what `key` names back into review.
     pub async fn reconsider(&self, key: &Key, now: Time) -> Result<(), StoreError> {

@@ -10,6 +10,7 @@ use super::item::{Entity, Indexes};
 use super::key::Key;
 use super::members::{EmailMembers, MemberLists};
 use super::purge::Purge;
+use super::tombstone::Tombstone;
 use super::transaction::{Conflict, Transaction};
 use super::{Store, StoreError};
 use super::{list, recheck, work};
@@ -188,6 +189,10 @@ impl Transaction {
     /// member list of its e-mail address as it was read.
     pub fn delete_customer(&mut self, customer: &Customer, lists: &MemberLists, now: Time) -> &mut Self {
         self.recheck(&recheck::of_customer(customer), &[], now);
+        self.recheck(&recheck::left_by_customer(customer), &[], now);
+        if customer.legacy.is_some() {
+            self.put_anyway(&Tombstone::new(&customer.key(), now), Conflict::Changed);
+        }
         self.remove_customer(customer, lists, now)
     }
 
@@ -207,6 +212,10 @@ impl Transaction {
     /// Deletes a user with its login and its membership. Its number stays issued.
     pub fn delete_user(&mut self, user: &User, now: Time) -> &mut Self {
         self.recheck(&recheck::of_user(user), &[], now);
+        self.recheck(&recheck::left_by_user(user), &[], now);
+        if user.legacy.is_some() {
+            self.put_anyway(&Tombstone::new(&user.key(), now), Conflict::Changed);
+        }
         self.remove_user(user)
     }
 

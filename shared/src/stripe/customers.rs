@@ -22,7 +22,16 @@ impl StripeClient {
         id_of(&made).ok_or(StripeError::Timeout)
     }
 
-    /// The customer that an earlier attempt at `intent` made. Stripe's search lags, and is not
+    /// Whether the customer `id` is there, and not deleted.
+    pub async fn has_customer(&self, id: &str) -> Result<bool, StripeError> {
+        match self.get(&format!("/v1/customers/{id}"), &[]).await {
+            Ok(found) => Ok(found["deleted"] != true),
+            Err(StripeError::Refused { status: 404, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The customer that an earlier attempt at `intent` made, but for one that is known. Stripe's search lags, and is not
     /// offered everywhere; what it does not find is looked for in the list, which does not lag.
     pub async fn find_customer(&self, intent: &StripeIntent) -> Result<Option<String>, StripeError> {
         let query = format!("metadata['{INTERNAL_ID}']:'{}'", intent.customer_id);
@@ -55,7 +64,9 @@ impl StripeClient {
 fn ours(page: &Value, intent: &StripeIntent) -> Option<String> {
     let id = intent.customer_id.to_string();
     let mut customers = page["data"].as_array()?.iter();
-    customers.find(|customer| customer["metadata"][INTERNAL_ID] == id.as_str()).and_then(id_of)
+    let known = intent.stripe_id.as_deref();
+    let ours = |customer: &Value| customer["metadata"][INTERNAL_ID] == id.as_str() && customer["id"].as_str() != known;
+    customers.find(|customer| ours(customer)).and_then(id_of)
 }
 
 /// Turns `query` to the page after `page`, if there is one.

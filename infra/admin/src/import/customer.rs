@@ -73,6 +73,7 @@ impl CustomerDraft {
     /// What has to be read before deciding.
     pub(super) fn keys(&self) -> Vec<Key> {
         let mut keys = self.claims();
+        keys.push(Key::tombstone(&Key::customer(self.customer.internal_id)));
         keys.extend([&self.user, &self.delivery_boy].into_iter().flatten().map(|text| pointers::key_of_user(text)));
         keys
     }
@@ -81,6 +82,9 @@ impl CustomerDraft {
     pub(super) fn decide(&self, seen: &Batch) -> Result<Decided, StoreError> {
         let (mut customer, id) = (self.customer.clone(), self.customer.internal_id);
         let stored: Option<Customer> = seen.get(&Key::customer(id))?;
+        if stored.is_none() && seen.has(&Key::tombstone(&Key::customer(id))) {
+            return Ok(Decided::deleted());
+        }
         let stored = stored.map(|stored| Seen { created_at: stored.created_at, said: self.said });
         if stored.as_ref().is_some_and(Seen::is_another) {
             return Ok(Decided::refused(Refusal::IdTaken));

@@ -14,7 +14,7 @@ use shared::store::{Batch, Refused, StoreError, Transaction};
 use uuid::Uuid;
 
 use super::customer::{self, CustomerDraft};
-use super::finding::{Place, Refusal, Remark};
+use super::finding::{Place, Refusal, Remark, What};
 use super::row::Row;
 use super::user::{self, UserDraft};
 
@@ -44,6 +44,11 @@ pub(super) struct Decided {
 impl Decided {
     pub(super) fn refused(refusal: Refusal) -> Self {
         Self { fate: Fate::Refused(refusal), remarks: Vec::new() }
+    }
+
+    /// It was imported before, and somebody deleted it.
+    pub(super) fn deleted() -> Self {
+        Self { fate: Fate::There, remarks: vec![Remark { field: "_id", what: What::DeletedSince }] }
     }
 }
 

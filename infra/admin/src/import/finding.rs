@@ -161,11 +161,13 @@ pub enum What {
     Time,
     /// A second id that leads to another row.
     Alias,
+    /// An id whose row was deleted here after it had been imported.
+    DeletedSince,
 }
 
 impl What {
     /// Everything that can be the matter.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Unread,
         Self::NoLogin,
         Self::BadLogin,
@@ -180,6 +182,7 @@ impl What {
         Self::NotCustomer,
         Self::Time,
         Self::Alias,
+        Self::DeletedSince,
     ];
 
     /// Its short name and its words.
@@ -200,6 +203,7 @@ impl What {
             Self::NotCustomer => ("not-customer", "is for customers only; it is kept as text"),
             Self::Time => ("time", "is no time; it is kept as text, and the row counts as older or newer by its id"),
             Self::Alias => ("alias", "leads to another row already; pointers at it lead there"),
+            Self::DeletedSince => ("deleted-since", "is of a row that was deleted here since; it is not brought back"),
         }
     }
 }

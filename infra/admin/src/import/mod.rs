@@ -4,7 +4,8 @@
 //! - The oldest row comes first, so that whoever had an address, number or reference first keeps
 //!   it. The rest keep it as text, and are reported.
 //! - Everything of a row commits in one transaction. A row that is there is left alone, so that an
-//!   import that died is run again, and one that did not changes nothing.
+//!   import that died is run again, and one that did not changes nothing. One that was deleted since
+//!   stays deleted.
 //! - Nothing is dropped silently: every line counts as imported, there already or refused.
 //! - Memory is bounded by the window and by the sorter's chunks, not by the files.
 

@@ -67,6 +67,7 @@ impl UserDraft {
     /// What has to be read before deciding.
     pub(super) fn keys(&self) -> Vec<Key> {
         let mut keys = self.claims();
+        keys.push(Key::tombstone(&Key::user(self.user.user_id)));
         keys.extend(self.customer.as_deref().map(pointers::keys_of_customer).into_iter().flatten());
         keys
     }
@@ -75,6 +76,9 @@ impl UserDraft {
     pub(super) fn decide(&self, seen: &Batch) -> Result<Decided, StoreError> {
         let (mut user, id) = (self.user.clone(), self.user.user_id);
         let stored: Option<User> = seen.get(&Key::user(id))?;
+        if stored.is_none() && seen.has(&Key::tombstone(&Key::user(id))) {
+            return Ok(Decided::deleted());
+        }
         let stored = stored.map(|stored| Seen { created_at: stored.created_at, said: self.said });
         if stored.as_ref().is_some_and(Seen::is_another) {
             return Ok(Decided::refused(Refusal::IdTaken));

@@ -1,0 +1,125 @@
+//! `migrate up` and `migrate down`, whoever else is at it.
+
+use std::pin::{Pin, pin};
+
+use functions::jobs::migrate::up;
+use functions::jobs::undo::{Undone, down};
+use harness::TestApp;
+use harness::app::START;
+use harness::connector::run_until_killed;
+use harness::faults::{Fault, Kind, When};
+use harness::pause::Pause;
+use shared::app::App;
+use shared::contact::EmailAddress;
+use shared::domain::customer::{Customer, Origin, Status};
+use shared::domain::matching::Review;
+use shared::domain::user::{Role, User};
+use shared::ids::{CustomerId, UserId};
+use shared::store::members::MemberLists;
+use uuid::Uuid;
+
+/// Imports `n` customers without a login, who wait for a migration.
+async fn import(app: &TestApp, n: usize) {
+    let store = app.raw_store();
+    for _ in 0..n {
+        let mut customer = Customer::new(CustomerId(START.new_id()), Status::Active, Origin::Import, START);
+        customer.review = Some(Review::Staged);
+        let mut transaction = store.transaction();
+        transaction.save_customer(None, &customer, &MemberLists::default());
+        transaction.commit(&store).await.unwrap();
+    }
+}
+
+/// The run that began last.
+async fn last_run(app: &TestApp) -> Uuid {
+    app.raw_store().runs(None, 1).await.unwrap().0[0].run_id
+}
+
+/// Takes `run` back; nothing of it may be spared.
+async fn all_down(app: &App, run: Uuid) -> Undone {
+    let undone = down(app, run, false, |entry, why| panic!("{entry:?} is spared: {}", why.reason())).await;
+    undone.unwrap().expect("a run")
+}
+
+/// Lets `work` go on until it is held; it must not come to its end before.
+async fn until_held<F: Future>(work: &mut Pin<&mut F>, pause: &Pause) {
+    tokio::select! {
+        biased;
+        _ = work => panic!("it was never held"),
+        () = pause.reached() => {}
+    }
+}
+
+#[tokio::test]
+async fn two_who_take_back_one_run_at_once_share_the_work_and_spare_nothing() {
+    let (app, _, _) = TestApp::start().await;
+    import(&app, 5).await;
+    up(&app.app, false, |_| {}).await.unwrap();
+    let run = last_run(&app).await;
+    let (other, _) = app.another();
+    // The first has read all entries, and what they are about only after the second is done.
+    let pause = app.connector.pause(&When::Operation("BatchGetItem", 1));
+    let mut first = pin!(all_down(&app.app, run));
+    until_held(&mut first, &pause).await;
+    let second = all_down(&other, run).await;
+    assert_eq!(second, Undone { restored: 5, spared: 0, before: 0 });
+    pause.resume();
+    assert_eq!(first.await, Undone { restored: 0, spared: 0, before: 5 });
+    assert_eq!(all_down(&app.app, run).await, Undone { restored: 0, spared: 0, before: 5 });
+}
+
+#[tokio::test]
+async fn what_is_migrated_while_it_is_taken_back_is_taken_back_too() {
+    let (app, _, _) = TestApp::start().await;
+    import(&app, 6).await;
+    let (other, elsewhere) = app.another();
+    // The run itself, its first row, and now the second.
+    let migrating = app.connector.pause(&When::Operation("TransactWriteItems", 3));
+    let mut migration = pin!(up(&app.app, false, |_| {}));
+    until_held(&mut migration, &migrating).await;
+    let run = last_run(&app).await;
+    let undoing = elsewhere.pause(&When::Operation("BatchGetItem", 1));
+    let mut undo = pin!(all_down(&other, run));
+    until_held(&mut undo, &undoing).await;
+    migrating.resume();
+    let migrated = migration.await.unwrap();
+    undoing.resume();
+    assert_eq!(undo.await, Undone { restored: migrated.tally.total, spared: 0, before: 0 });
+    let world = app.world().await;
+    assert!(world.of("customer").iter().all(|customer| customer["review"] == "staged"));
+}
+
+#[tokio::test]
+async fn a_migration_that_another_has_finished_goes_on_with_what_came_since() {
+    let (app, _, _) = TestApp::start().await;
+    import(&app, 3).await;
+    app.connector.inject(Fault { at: When::Operation("TransactWriteItems", 2), kind: Kind::Kill { after: true } });
+    assert!(run_until_killed(&app.connector, up(&app.app, false, |_| {})).await.is_none(), "it dies half-way");
+    app.connector.reset();
+    let (other, _) = app.another();
+    let pause = app.connector.pause(&When::Operation("GetItem", 1));
+    let mut first = pin!(up(&app.app, false, |_| {}));
+    until_held(&mut first, &pause).await;
+    up(&other, false, |_| {}).await.unwrap();
+    import(&app, 2).await;
+    pause.resume();
+    assert_eq!(first.await.unwrap().remaining, 0);
+    assert_eq!(app.raw_store().runs(None, 10).await.unwrap().0.len(), 1, "both continue one run");
+    app.world().await.assert_straight();
+}
+
+#[tokio::test]
+async fn a_password_is_in_no_ledger_and_stays_with_its_user() {
+    let (app, _, _) = TestApp::start().await;
+    let mut user = User::new(UserId(START.new_id()), EmailAddress::parse("u@x.io").unwrap(), Role::Customer, START);
+    user.password_hash = Some("$2b$04$GbPe7W.VNQ6LePxuLmxUHeqbzk/1DWt4VHIYEOaTUCtX5hxiZhM2q".into());
+    user.review = Some(Review::Staged);
+    app.save(&user).await;
+    up(&app.app, false, |_| {}).await.unwrap();
+    let world = app.world().await;
+    assert!(world.of("change").iter().all(|change| !change.to_string().contains("$2b$")));
+    let undone = all_down(&app.app, last_run(&app).await).await;
+    assert_eq!(undone.restored, 1);
+    let restored = app.raw_store().user(user.user_id).await.unwrap().unwrap();
+    assert_eq!((restored.password_hash, restored.customer_v2_id), (user.password_hash, None));
+}
