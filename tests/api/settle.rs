@@ -16,8 +16,8 @@ use shared::store::Conflict;
 use shared::store::members::MemberLists;
 use shared::store::pointer::{From, Pointer};
 
-fn legacy(source: Source, id: &str) -> Option<Legacy> {
-    Some(Legacy { source, id: id.to_owned(), unread: std::collections::BTreeMap::new() })
+fn legacy(source: Source, id: &str) -> Legacy {
+    Legacy { source, id: id.to_owned(), unread: std::collections::BTreeMap::new() }
 }
 
 /// Imports the login `name`, which points at `customer`.
@@ -25,7 +25,7 @@ async fn user(app: &TestApp, name: &str, customer: CustomerId) -> UserId {
     let email = EmailAddress::parse(&format!("{name}@x.io")).unwrap();
     let mut user = User::new(UserId(START.new_id()), email, Role::Customer, START);
     user.customer_v2_id = Some(customer);
-    user.legacy = legacy(Source::Users, name);
+    user.legacy = Some(legacy(Source::Users, name));
     user.review = Some(Review::Due);
     let store = app.raw_store();
     let mut transaction = store.transaction();
@@ -44,7 +44,7 @@ async fn crowded(app: &TestApp) -> (CustomerId, UserId) {
     let second = user(app, "second", id).await;
     let mut customer = Customer::new(id, Status::Active, Origin::Import, START);
     customer.user_id = Some(login);
-    customer.legacy = legacy(Source::CustomersV2, "c");
+    customer.legacy = Some(legacy(Source::CustomersV2, "c"));
     customer.review = Some(Review::Due);
     let store = app.raw_store();
     let mut transaction = store.transaction();

@@ -38,7 +38,7 @@ async fn last_run(app: &TestApp) -> Uuid {
 /// Takes `run` back; nothing of it may be spared.
 async fn all_down(app: &App, run: Uuid) -> Undone {
     let undone = down(app, run, false, |entry, why| panic!("{entry:?} is spared: {}", why.reason())).await;
-    undone.unwrap().expect("a run")
+    undone.unwrap().unwrap()
 }
 
 /// Lets `work` go on until it is held; it must not come to its end before.

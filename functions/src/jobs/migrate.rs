@@ -18,6 +18,9 @@ use super::walk::{AHEAD, Walk};
 /// Rows read at once.
 const PAGE: i32 = 100;
 
+/// Passes of which nothing comes before the rest is left to the next run.
+const MAX_IDLE_PASSES: u32 = 3;
+
 /// What a migration did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Migrated {
@@ -38,14 +41,17 @@ pub async fn up(app: &App, invite: bool, progress: impl Fn(u64)) -> Result<Migra
     if unfinished.is_some() {
         walk = walk.resume();
     }
-    loop {
-        let done = walk.tally.total - walk.tally.errors;
-        let stopped = pass(app, &mut walk, run_id, &progress).await?;
-        // The index may have been behind: it is read until nothing comes of it.
-        if stopped || walk.tally.total - walk.tally.errors == done {
+    let mut idle = 0;
+    while idle < MAX_IDLE_PASSES {
+        walk.again();
+        let done = walk.tally.total;
+        let seen = pass(app, &mut walk, run_id, &progress).await?;
+        // The index may be behind, or somebody else at work: it is read until nothing is left but
+        // what failed, or nothing comes of it.
+        if seen.is_none_or(|seen| seen == walk.tally.errors) {
             break;
         }
-        walk.again();
+        idle += u32::from(walk.tally.total - walk.tally.errors == done);
     }
     walk.finish().await?;
     let remaining = app.store.count_staged_rows().await?;
@@ -53,23 +59,24 @@ pub async fn up(app: &App, invite: bool, progress: impl Fn(u64)) -> Result<Migra
     Ok(Migrated { run_id, tally: walk.tally, remaining })
 }
 
-/// Goes through the staged rows once; answers whether somebody is undoing the run meanwhile. That
-/// another `up` has finished it is no reason to stop.
-async fn pass(app: &App, walk: &mut Walk<'_>, run_id: Uuid, progress: &impl Fn(u64)) -> Result<bool, ApiError> {
-    let mut start = None;
+/// Goes through the staged rows once; answers how many there were, or `None` if somebody is undoing
+/// the run meanwhile. That another `up` has finished it is no reason to stop.
+async fn pass(app: &App, walk: &mut Walk<'_>, run_id: Uuid, progress: &impl Fn(u64)) -> Result<Option<u64>, ApiError> {
+    let (mut seen, mut start) = (0, None);
     loop {
         let page = app.store.staged_rows(start, PAGE).await?;
         for window in rows(page.due).chunks(AHEAD) {
             let run = app.store.run(run_id).await?;
             if run.is_some_and(|run| matches!(run.state, RunState::Undoing | RunState::Undone)) {
-                return Ok(true);
+                return Ok(None);
             }
+            seen += window.len() as u64;
             walk.repair(window, None).await?;
             progress(walk.tally.total);
         }
         start = page.next;
         if start.is_none() {
-            return Ok(false);
+            return Ok(Some(seen));
         }
     }
 }

@@ -44,6 +44,24 @@ pub(super) struct Plan {
 }
 
 impl Need {
+    /// How many rows under `review` it completes: one, or both of a pair.
+    pub(super) fn rows(&self, review: Review) -> u64 {
+        let under = |of: Option<Review>| u64::from(of == Some(review));
+        match self {
+            Self::Link { before, login, .. } => {
+                let user = match login {
+                    Login::Existing(user) => under(user.review),
+                    Login::New(_) => 0,
+                };
+                user + before.as_ref().map_or(0, |customer| under(customer.review))
+            }
+            Self::Complete { .. } | Self::AmbiguousCustomer(_) | Self::CompleteUser { .. } | Self::AmbiguousUser(_) => {
+                1
+            }
+            Self::Nothing => 0,
+        }
+    }
+
     /// The customer and the user that it would write, if they are there.
     pub(super) fn records(&self) -> [Option<Uuid>; 2] {
         match self {

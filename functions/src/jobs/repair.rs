@@ -28,6 +28,8 @@ pub(super) enum Outcome {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Repair {
+    /// The rows of the work list that are done with it.
+    pub(super) rows: u64,
     pub(super) outcome: Outcome,
     pub(super) numbered: bool,
     pub(super) crn: bool,
@@ -54,7 +56,7 @@ impl Scope {
             let mut transaction = app.store.transaction();
             let Some((repair, entry)) = self.write(app, plan, &mut transaction, &mut drawn, new_user, now).await?
             else {
-                let nothing = Repair { outcome: Outcome::Skipped, numbered: false, crn: false };
+                let nothing = Repair { rows: 0, outcome: Outcome::Skipped, numbered: false, crn: false };
                 return Ok((nothing, records));
             };
             transaction.save_entry(&entry);
@@ -80,7 +82,7 @@ impl Scope {
         now: Time,
     ) -> Result<Option<(Repair, Entry)>, ApiError> {
         let Plan { need, of_customer, of_user } = plan;
-        let want = wanted(&need);
+        let (want, rows) = (wanted(&need), need.rows(self.review));
         // What one of the two brings along for a counterpart that it had made is for such a one only.
         let [customer, user] = need.records();
         drawn.crn = drawn.crn.take().or(if customer.is_some() { of_customer.crn } else { of_user.crn });
@@ -124,7 +126,7 @@ impl Scope {
                 Outcome::Ambiguous
             }
         };
-        Ok(Some((Repair { outcome, numbered: want.number, crn: want.crn }, entry)))
+        Ok(Some((Repair { rows, outcome, numbered: want.number, crn: want.crn }, entry)))
     }
 
     fn entry(self, now: Time) -> Entry {

@@ -24,8 +24,6 @@ pub(super) struct Walk<'a> {
     scope: Scope,
     kind: RunKind,
     begun: bool,
-    /// Whether the rows were looked at before, and only what is still to be done counts.
-    again: bool,
     /// What became of the rows.
     pub(super) tally: Tally,
 }
@@ -36,7 +34,7 @@ impl<'a> Walk<'a> {
             RunKind::Migration => Review::Staged,
             RunKind::Backfill => Review::Due,
         };
-        Self { app, scope: Scope { run_id, review, invite }, kind, begun: false, again: false, tally: Tally::default() }
+        Self { app, scope: Scope { run_id, review, invite }, kind, begun: false, tally: Tally::default() }
     }
 
     /// Repairs `rows`, unless it is `stop_at` before it gets to one. Answers whether it got to all.
@@ -63,7 +61,6 @@ impl<'a> Walk<'a> {
                     self.scope.repair(self.app, *row, plan).await
                 };
                 match repaired.await {
-                    Ok((_, [None, None])) if self.again => {}
                     Ok((repair, records)) => {
                         written.extend(records.into_iter().flatten());
                         add(&mut self.tally, repair);
@@ -86,7 +83,6 @@ impl<'a> Walk<'a> {
 
     /// Begins anew with the rows that are left: those that failed get another chance.
     pub(super) fn again(&mut self) {
-        self.again = true;
         self.tally.total -= self.tally.errors;
         self.tally.errors = 0;
     }
@@ -115,8 +111,12 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// A row counts when it is done, not when it is met: whoever is linked leaves the list together with
+/// their counterpart, of which nothing more is said than that. What was done before is not this run's.
 fn add(tally: &mut Tally, repair: Repair) {
-    tally.total += 1;
+    let Some(others) = repair.rows.checked_sub(1) else { return };
+    tally.total += repair.rows;
+    tally.skipped += others;
     tally.numbered += u64::from(repair.numbered);
     tally.crns += u64::from(repair.crn);
     match repair.outcome {

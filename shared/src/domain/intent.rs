@@ -155,7 +155,7 @@ impl StripeIntent {
     #[must_use]
     pub fn asked_for(known: Option<Self>, fresh: Self) -> Option<Self> {
         let Some(known) = known else { return Some(fresh) };
-        (known.state != IntentState::Pending).then(|| Self {
+        (known.state != IntentState::Pending).then_some(Self {
             attempt: known.attempt,
             key_used_at: Some(fresh.created_at),
             look_up: true,

@@ -52,7 +52,7 @@ pub struct Tally {
     pub numbered: u64,
     /// References given.
     pub crns: u64,
-    /// Rows that had nothing to do with logins, or that somebody else had done.
+    /// Rows that needed no counterpart, and the counterparts of those that were linked.
     pub skipped: u64,
     /// Rows with several matches.
     pub ambiguous: u64,
