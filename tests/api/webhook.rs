@@ -1,6 +1,7 @@
 //! `POST /api/webhooks/stripe`.
 
 use axum::body::Body;
+use functions::jobs::backfill::run;
 use futures::future::join_all;
 use harness::TestApp;
 use harness::app::{START, WEBHOOK_SECRETS};
@@ -78,6 +79,29 @@ async fn a_further_paid_session_of_a_customer_is_only_recorded() {
     assert_eq!((after.of("user").len(), after.messages("invitation").len()), (2, 1));
     assert_eq!(after.of("checkout").len(), 3);
     assert!(after.at("STRIPE_CUSTOMER#cus_cs_2").is_some(), "the second Stripe customer is an alias");
+}
+
+#[tokio::test]
+async fn a_further_stripe_customer_of_somebody_may_become_their_own_and_then_anothers() {
+    let (app, nobody, admin) = TestApp::start().await;
+    let id = nobody.intake("a@x.io").await.str("client_id").to_owned();
+    for session in ["cs_1", "cs_2"] {
+        nobody.stripe(&checkout("completed", &format!("evt_{session}"), session, &id)).await.expect(200);
+    }
+    let path = format!("/v1/customers/{id}");
+    admin.patch(&path, json!({ "stripe_id": null })).await.expect(200);
+    // They pay once more, as the one that was an alias.
+    let mut again = checkout("completed", "evt_3", "cs_3", &id);
+    again["data"]["object"]["customer"] = json!("cus_cs_2");
+    nobody.stripe(&again).await.expect(200);
+    assert_eq!(admin.get(&path).await.expect(200).str("stripe_id"), "cus_cs_2");
+    admin.patch(&path, json!({ "stripe_id": "cus_9" })).await.expect(200);
+    admin.post("/v1/customers", json!({ "id": "b", "stripe_id": "cus_cs_2" })).await.expect(201);
+    admin.delete(&path).await.expect(200);
+    run(&app.app, None).await.unwrap();
+    let world = app.world().await;
+    assert!(world.at("STRIPE_CUSTOMER#cus_cs_2").is_some(), "what the first leaves is not the second's");
+    world.assert_straight();
 }
 
 #[tokio::test]

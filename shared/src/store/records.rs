@@ -124,17 +124,7 @@ impl Transaction {
             id.0,
             Conflict::ExternalIdTaken,
         );
-        self.move_guard(
-            before.and_then(|c| c.stripe_id.as_deref()).map(Key::stripe_customer),
-            stored.stripe_id.as_deref().map(Key::stripe_customer),
-            id.0,
-            Conflict::StripeCustomerTaken,
-        );
-        if let Some(stripe_id) = stored.stripe_id.as_deref()
-            && before.and_then(|c| c.stripe_id.as_deref()) != Some(stripe_id)
-        {
-            self.queue_replay(stripe_id, stored.updated_at);
-        }
+        self.move_stripe_customer(before, stored);
         let issued = before.and_then(|c| c.customer_reference.as_ref());
         self.add_guard(issued, stored.customer_reference.as_ref(), Key::crn, id.0, Conflict::CrnTaken);
         let phones = (before.and_then(|c| c.contact.phone.as_ref()), stored.contact.phone.as_ref());
@@ -201,8 +191,9 @@ impl Transaction {
         let id = customer.internal_id;
         self.delete_version(&customer.key(), customer.version, Conflict::Changed);
         self.move_guard(customer.id.as_ref().map(Key::external_id), None, id.0, Conflict::Changed);
-        let stripe = customer.stripe_id.as_deref().map(Key::stripe_customer);
-        self.move_guard(stripe, None, id.0, Conflict::Changed);
+        if let Some(stripe_id) = customer.stripe_id.as_deref() {
+            self.leave_stripe_customer(id, stripe_id);
+        }
         self.move_phone((customer.contact.phone.as_ref(), None), |phone| Key::customer_phone(phone, id), id.0);
         lists.move_member(self, id, customer.contact.email.as_ref(), None);
         // One of an earlier life, which nobody has come to yet, says the same.
@@ -244,6 +235,28 @@ impl Transaction {
         if let Some(key) = to {
             self.create(&Guard::new(key, owner), conflict);
         }
+    }
+
+    /// A further Stripe customer of theirs, whose pointer is there, may become their own.
+    fn move_stripe_customer(&mut self, before: Option<&Customer>, stored: &Customer) {
+        let (from, to) = (before.and_then(|c| c.stripe_id.as_deref()), stored.stripe_id.as_deref());
+        if from == to {
+            return;
+        }
+        let id = stored.internal_id;
+        if let Some(from) = from {
+            self.leave_stripe_customer(id, from);
+        }
+        if let Some(to) = to {
+            self.issue(&Guard::new(Key::stripe_customer(to), id.0), Conflict::StripeCustomerTaken);
+            self.queue_replay(to, stored.updated_at);
+        }
+    }
+
+    /// It may become somebody else's: it is no longer a further one of theirs either, if it was.
+    fn leave_stripe_customer(&mut self, id: CustomerId, stripe_id: &str) {
+        self.delete(&Key::stripe_customer(stripe_id), Conflict::Changed);
+        self.delete(&Key::stripe_alias(id, stripe_id), Conflict::Changed);
     }
 
     /// Numbers and references are given once and never taken back. Whoever lost one to an undo may
