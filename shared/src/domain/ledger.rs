@@ -250,7 +250,11 @@ impl Entry {
             let crn = crn.clone().filter(|_| made_customer.is_some());
             stays(change.id.0, crn, number.clone(), made_customer)
         });
-        customer.into_iter().chain(user).collect()
+        match (customer, user) {
+            // Two of a legacy system may have one id: what is kept for both is one item then.
+            (Some(customer), Some(user)) if customer.owner == user.owner => vec![customer.or(user)],
+            (customer, user) => customer.into_iter().chain(user).collect(),
+        }
     }
 }
 
@@ -344,6 +348,16 @@ mod tests {
         let [only] = reserved.as_slice() else { panic!("{reserved:?}") };
         assert_eq!((only.owner, only.counterpart), (Uuid::nil(), Some(Uuid::max())));
         assert!(only.crn.is_some() && only.number.is_some());
+    }
+
+    #[test]
+    fn what_is_reserved_for_a_customer_and_a_user_of_one_id_is_one_item() {
+        let now = Time::from_unix_seconds(1_795_176_000);
+        let user = User::new(UserId(Uuid::nil()), EmailAddress::parse("u@x.io").unwrap(), Role::Customer, now);
+        let change = Change { id: user.user_id, before: Some(user), version: 2 };
+        let reserved = Entry { user: Some(change), ..entry(Some(customer(1, None))) }.reservations();
+        let [only] = reserved.as_slice() else { panic!("{reserved:?}") };
+        assert!(only.crn.is_some() && only.number.is_some() && only.counterpart.is_none());
     }
 
     #[test]
