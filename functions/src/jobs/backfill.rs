@@ -74,6 +74,7 @@ pub async fn run(app: &App, deadline: Option<Time>) -> Result<Summary, ApiError>
     let run_id = now.new_id();
     let mut walk = Walk::new(app, run_id, RunKind::Backfill, app.settings.backfill_invites);
     let (mut overdue, mut start, mut report_due) = (0, None, false);
+    let (mut reconsidered, mut again) = (false, false);
     let stopped = 'pages: loop {
         let page = app.store.due_work(now, start, PAGE).await?;
         let mut rows = Vec::new();
@@ -97,7 +98,9 @@ pub async fn run(app: &App, deadline: Option<Time>) -> Result<Summary, ApiError>
                 }
                 Due::StripeIntent(id, product) => stripe_customer::resume(app, id, product.as_ref()).await,
                 Due::Recheck(key) => {
-                    resume(app.store.reconsider(&key, now).await, "nobody was looked at again", key);
+                    let looked = app.store.reconsider(&key, now).await;
+                    reconsidered |= looked.is_ok();
+                    resume(looked, "nobody was looked at again", key);
                 }
                 Due::Report => report_due = true,
             }
@@ -107,7 +110,12 @@ pub async fn run(app: &App, deadline: Option<Time>) -> Result<Summary, ApiError>
         }
         start = page.next;
         if start.is_none() {
-            break false;
+            if again || !reconsidered {
+                break false;
+            }
+            // Whoever came back stands in the queue before what brought them back.
+            again = true;
+            walk.again();
         }
     };
     walk.finish().await?;
