@@ -86,7 +86,18 @@ impl Row {
             Self::Customer(id) => plan_customer(app, id, scope).await?,
             Self::User(id) => plan_user(app, id, scope, now).await?,
         };
-        let [of_customer, of_user] = app.store.reserved(need.records()).await?;
+        let [mut of_customer, mut of_user] = app.store.reserved(need.records()).await?;
+        // A counterpart that was made once more is there, and what it was given is its own.
+        if let Some(made) = of_customer.counterpart
+            && app.store.user(UserId(made)).await?.is_some()
+        {
+            (of_customer.counterpart, of_customer.number) = (None, None);
+        }
+        if let Some(made) = of_user.counterpart
+            && app.store.customer(CustomerId(made)).await?.is_some()
+        {
+            (of_user.counterpart, of_user.crn) = (None, None);
+        }
         Ok(Plan { need, of_customer, of_user })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use functions::jobs::backfill::run;
 use functions::jobs::migrate::up;
 use functions::jobs::undo::{Undone, down};
 use harness::connector::run_until_killed;
@@ -286,6 +287,23 @@ async fn what_a_later_run_wrote_is_spared_until_that_is_undone() {
     assert_eq!(undo(&app.app, second).await.0.restored, 1);
     assert_eq!(undo(&app.app, first).await.0, Undone { restored: 1, spared: 0, before: 2 });
     assert_first_rows_restored(&app, &before).await;
+}
+
+#[tokio::test]
+async fn who_is_parted_from_the_customer_that_was_made_twice_for_them_gets_another() {
+    let (app, _, admin) = TestApp::start().await;
+    let user = "{\"_id\":\"u1\",\"email\":\"u1@x.io\",\"role\":\"customer\",\"createdAt\":\"2024-01-01\"}\n";
+    import_lines(&app, &[("users.json", user)]).await;
+    let first = migrate(&app.app).await;
+    let customer = text(made(&app.world().await), "internal_id").to_owned();
+    assert_eq!(undo(&app.app, first.run_id.unwrap()).await.0.restored, 1);
+    migrate(&app.app).await;
+    assert_eq!(text(made(&app.world().await), "internal_id"), customer);
+    let parted = json!({ "user_id": null, "email": "other@x.io" });
+    admin.patch(&format!("/v1/customers/{customer}"), parted).await.expect(200);
+    let summary = run(&app.app, None).await.unwrap();
+    assert_eq!((summary.tally.created, summary.tally.errors), (2, 0), "{summary:?}");
+    app.world().await.assert_straight();
 }
 
 #[tokio::test]
