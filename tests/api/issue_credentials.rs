@@ -1,5 +1,6 @@
 //! `POST /v1/customers/{id}/credentials`.
 
+use axum::body::Body;
 use harness::TestApp;
 use serde_json::json;
 
@@ -15,7 +16,7 @@ async fn a_hand_over_and_an_invitation_void_what_was_before() {
     app.deliver_mail().await;
     assert!(app.delivered().is_empty(), "the invitation that was on its way is void");
     nobody.login("a@x.io", handed.str("temporary_password")).await.expect(200);
-    let invited = admin.post(PATH, json!({})).await.expect(202);
+    let invited = admin.send(admin.request("POST", PATH), Body::empty()).await.expect(202);
     assert_eq!(invited.json, json!({ "login": "a@x.io", "delivered_to": "email" }));
     nobody.login("a@x.io", handed.str("temporary_password")).await.refused(401, "invalid_credentials");
     app.deliver_mail().await;

@@ -16,7 +16,7 @@ use shared::domain::user::User;
 use shared::http::caller::Admin;
 use shared::http::fields::{Fields, FromFields};
 use shared::http::problem::Problem;
-use shared::http::{ApiError, JsonBody};
+use shared::http::{ApiError, OptionalJsonBody};
 use shared::ids::Identifier;
 use shared::notify::Recipient;
 use shared::secret::{Secret, readable_password};
@@ -77,11 +77,11 @@ pub async fn handle(
     State(app): State<App>,
     _caller: Admin,
     path: Result<Path<String>, PathRejection>,
-    body: JsonBody<IssueCredentialsRequest>,
+    OptionalJsonBody(request): OptionalJsonBody<IssueCredentialsRequest>,
 ) -> Result<Response, ApiError> {
     let identifier = super::identifier(path, &app)?;
     let now = app.clock.now();
-    if body.request.deliver.unwrap_or(true) {
+    if request.deliver.unwrap_or(true) {
         invite(&app, &identifier, now).await
     } else {
         hand_over(&app, &identifier, now).await

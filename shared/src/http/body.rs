@@ -40,6 +40,23 @@ impl<T: FromFields> FromRequest<App> for JsonBody<T> {
     }
 }
 
+/// A body that may be left out, which means the same as an empty object.
+pub struct OptionalJsonBody<T>(pub T);
+
+impl<T: FromFields> FromRequest<App> for OptionalJsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        if request.headers().contains_key(CONTENT_TYPE) {
+            return Ok(Self(JsonBody::from_request(request, app).await?.request));
+        }
+        if !read(request, MAX_JSON_BYTES).await?.is_empty() {
+            return Err(ApiError::UnsupportedMediaType);
+        }
+        Ok(Self(Fields::parse(&Value::Object(serde_json::Map::new()), &app.settings)?))
+    }
+}
+
 /// Reads a body of at most `max` bytes.
 pub async fn read(request: Request, max: usize) -> Result<Bytes, ApiError> {
     axum::body::to_bytes(request.into_body(), max).await.map_err(|_| ApiError::PayloadTooLarge)

@@ -10,5 +10,5 @@ pub mod page;
 pub mod problem;
 pub mod product;
 
-pub use body::JsonBody;
+pub use body::{JsonBody, OptionalJsonBody};
 pub use problem::{ApiError, FieldError};
