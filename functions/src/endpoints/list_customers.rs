@@ -49,7 +49,7 @@ pub struct CustomerRow {
     get, path = "/v1/customers", tag = "customers", operation_id = "listCustomers", security(("bearer" = [])),
     params(
         ("status" = Option<Status>, Query, description = "Only customers that stand there."),
-        ("search" = Option<String>, Query, description = "A reference, number, id, internal id, e-mail address or phone, exactly; or the beginning of a name, ignoring case."),
+        ("search" = Option<String>, Query, description = "A reference, number, id, internal id, e-mail address or phone, or an id of a legacy system, exactly; or the beginning of a name, ignoring case."),
         ("limit" = Option<u8>, Query, description = "The most rows of the page, 1 to 100; 20 unless given."),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before. A page may be short before the end."),
     ),

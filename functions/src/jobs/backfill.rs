@@ -40,8 +40,8 @@ const STRIPE_SECONDS: i64 = 60;
 /// How often a message is put on its way again: with growing waits, about two weeks.
 const MAX_REDRIVES: u32 = 20;
 
-/// What a run did. Each row of its work list is counted once, in the first that fits of `errors`,
-/// `ambiguous`, `created`, `linked`, `skipped`.
+/// What a run did. A row is counted when it is done, and once; of a pair one is `linked`, the other
+/// `skipped`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Summary {
     /// The run.
