@@ -150,6 +150,9 @@ pub(super) fn link_named(customer: &Customer, user: User) -> Result<Option<Login
     match (customer.user_id, user.customer_v2_id) {
         (None, None) => Ok(Some(Login::Existing(Box::new(user)))),
         (Some(own), Some(back)) if own == user.user_id && back == customer.internal_id => Ok(None),
+        // Half a link between these two is completed.
+        (Some(own), None) if own == user.user_id => Ok(Some(Login::Existing(Box::new(user)))),
+        (None, Some(back)) if back == customer.internal_id => Ok(Some(Login::Existing(Box::new(user)))),
         _ => Err(Refusal::AlreadyLinked),
     }
 }
@@ -199,6 +202,20 @@ mod tests {
 
     fn request(own_id: Option<&str>) -> Request {
         Request { id: own_id.and_then(id), ..Request::default() }
+    }
+
+    #[test]
+    fn half_a_link_is_completed_by_naming_the_other_half() {
+        let email = EmailAddress::parse("u@x.io").unwrap();
+        let user = User::new(UserId(NOW.new_id()), email, Role::Customer, NOW);
+        let mut pointing = customer(None, Status::Active, Origin::Import);
+        pointing.user_id = Some(user.user_id);
+        assert!(matches!(link_named(&pointing, user.clone()), Ok(Some(_))));
+        let named = customer(None, Status::Active, Origin::Import);
+        let back = User { customer_v2_id: Some(named.internal_id), ..user.clone() };
+        assert!(matches!(link_named(&named, back), Ok(Some(_))));
+        pointing.user_id = Some(UserId(NOW.new_id()));
+        assert!(matches!(link_named(&pointing, user), Err(Refusal::AlreadyLinked)));
     }
 
     #[test]
