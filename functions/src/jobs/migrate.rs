@@ -100,7 +100,7 @@ pub async fn preview(app: &App) -> Result<Tally, ApiError> {
                 Need::Link { created: true, .. } => tally.created += 1,
                 Need::Link { .. } => tally.linked += 1,
                 Need::AmbiguousCustomer(_) | Need::AmbiguousUser(_) => tally.ambiguous += 1,
-                Need::Complete { .. } | Need::CompleteUser { .. } | Need::Nothing => tally.skipped += 1,
+                Need::Complete { .. } | Need::CompleteUser { .. } | Need::Wait | Need::Nothing => tally.skipped += 1,
             }
         }
         start = page.next;

@@ -32,6 +32,8 @@ pub(super) enum Need {
     AmbiguousCustomer(Box<Customer>),
     /// Leave it to a person.
     AmbiguousUser(Box<User>),
+    /// Nothing yet: its counterpart waits for a migration.
+    Wait,
     /// Nothing: it is done, or gone, or not this run's.
     Nothing,
 }
@@ -44,7 +46,12 @@ pub(super) struct Plan {
 }
 
 impl Need {
-    /// How many rows under `review` it completes: one, or both of a pair.
+    /// Whether anything is to be written.
+    pub(super) fn writes(&self) -> bool {
+        !matches!(self, Self::Wait | Self::Nothing)
+    }
+
+    /// How many rows under `review` it is the answer for: one, or both of a pair.
     pub(super) fn rows(&self, review: Review) -> u64 {
         let under = |of: Option<Review>| u64::from(of == Some(review));
         match self {
@@ -55,9 +62,11 @@ impl Need {
                 };
                 user + before.as_ref().map_or(0, |customer| under(customer.review))
             }
-            Self::Complete { .. } | Self::AmbiguousCustomer(_) | Self::CompleteUser { .. } | Self::AmbiguousUser(_) => {
-                1
-            }
+            Self::Complete { .. }
+            | Self::AmbiguousCustomer(_)
+            | Self::CompleteUser { .. }
+            | Self::AmbiguousUser(_)
+            | Self::Wait => 1,
             Self::Nothing => 0,
         }
     }
@@ -74,7 +83,7 @@ impl Need {
             }
             Self::Complete { before } | Self::AmbiguousCustomer(before) => [Some(before.internal_id.0), None],
             Self::CompleteUser { before } | Self::AmbiguousUser(before) => [None, Some(before.user_id.0)],
-            Self::Nothing => [None, None],
+            Self::Wait | Self::Nothing => [None, None],
         }
     }
 }
@@ -115,7 +124,7 @@ async fn plan_customer(app: &App, id: CustomerId, scope: Review) -> Result<Need,
         created,
     };
     Ok(match find_user(app, &before).await? {
-        Match::One(user) if is_early(user.review, scope) => Need::Nothing,
+        Match::One(user) if is_early(user.review, scope) => Need::Wait,
         Match::One(user) if is_whole(&before, &user) => Need::Complete { before: Box::new(before) },
         Match::One(user) => link(before, Login::Existing(Box::new(user)), false),
         Match::Several => Need::AmbiguousCustomer(Box::new(before)),
@@ -133,7 +142,7 @@ async fn plan_user(app: &App, id: UserId, scope: Review, now: Time) -> Result<Ne
         return Ok(Need::CompleteUser { before: Box::new(user) });
     }
     Ok(match find_customer(app, &user).await? {
-        Match::One(customer) if is_early(customer.review, scope) => Need::Nothing,
+        Match::One(customer) if is_early(customer.review, scope) => Need::Wait,
         Match::One(customer) if is_whole(&customer, &user) => Need::CompleteUser { before: Box::new(user) },
         Match::One(customer) => Need::Link {
             customer: Box::new(Customer { user_id: None, ..customer.clone() }),

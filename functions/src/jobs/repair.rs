@@ -52,11 +52,11 @@ impl Scope {
         let mut races = Backoff::new();
         let mut plan = plan;
         loop {
-            let records = plan.need.records();
+            let (records, rows) = (plan.need.records(), plan.need.rows(self.review));
             let mut transaction = app.store.transaction();
             let Some((repair, entry)) = self.write(app, plan, &mut transaction, &mut drawn, new_user, now).await?
             else {
-                let nothing = Repair { rows: 0, outcome: Outcome::Skipped, numbered: false, crn: false };
+                let nothing = Repair { rows, outcome: Outcome::Skipped, numbered: false, crn: false };
                 return Ok((nothing, records));
             };
             transaction.save_entry(&entry);
@@ -92,7 +92,7 @@ impl Scope {
         let mut entry = self.entry(now);
         (entry.crn, entry.number) = (crn.clone(), number.clone());
         let outcome = match need {
-            Need::Nothing => return Ok(None),
+            Need::Wait | Need::Nothing => return Ok(None),
             Need::Link { before, mut customer, login, created } => {
                 let user_id = of_customer.counterpart.map_or(new_user, UserId);
                 if let (None, Some(id)) = (&before, of_user.counterpart) {
@@ -186,6 +186,6 @@ fn wanted(need: &Need) -> Want {
         Need::CompleteUser { before } | Need::AmbiguousUser(before) => {
             Want { crn: false, number: before.role == Role::Customer && before.customer_number.is_none() }
         }
-        Need::Nothing => Want::default(),
+        Need::Wait | Need::Nothing => Want::default(),
     }
 }

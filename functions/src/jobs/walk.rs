@@ -44,9 +44,11 @@ impl<'a> Walk<'a> {
             if late(self.app) {
                 return Ok(false);
             }
-            self.begin().await?;
             let now = self.app.clock.now();
             let plans = join_all(window.iter().map(|row| row.plan(self.app, self.scope.review, now))).await;
+            if plans.iter().flatten().any(|plan| plan.need.writes()) {
+                self.begin().await?;
+            }
             let mut written = Vec::new();
             for (row, plan) in window.iter().zip(plans) {
                 if late(self.app) {
