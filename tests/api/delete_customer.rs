@@ -4,6 +4,7 @@ use functions::jobs::backfill::run;
 use futures::future::join_all;
 use harness::TestApp;
 use harness::app::START;
+use harness::faults::When;
 use harness::stripe::checkout;
 use serde_json::json;
 use shared::ids::CustomerId;
@@ -82,6 +83,23 @@ async fn a_delete_that_races_claims_and_creates_leaves_nothing_half() {
     let (claims, creates, deletes) = tokio::join!(claims, creates, deletes);
     assert!(claims.iter().chain(&creates).all(|answer| answer.status < 300));
     assert_eq!(deletes.iter().filter(|answer| answer.status == 200).count(), 1);
+    app.world().await.assert_straight();
+}
+
+#[tokio::test]
+async fn a_list_that_came_again_is_not_taken_for_the_one_that_was_read() {
+    let (app, _, admin) = TestApp::start().await;
+    let create = |id: &str| admin.post("/v1/customers", json!({ "id": id, "email": "a@x.io" }));
+    create("first").await.expect(201);
+    let pause = app.connector.pause(&When::Operation("TransactWriteItems", 1));
+    let meanwhile = async {
+        pause.reached().await;
+        admin.delete("/v1/customers/first").await.expect(200);
+        create("second").await.expect(201);
+        pause.resume();
+    };
+    let (late, ()) = tokio::join!(create("late"), meanwhile);
+    late.expect(201);
     app.world().await.assert_straight();
 }
 
