@@ -50,8 +50,8 @@ impl Server {
             output: BufReader::new(output),
             _data: data,
         };
-        server.dynamodb_url = server.line_after("dynamodb listening on ")?;
         server.url = server.line_after("listening on ")?;
+        server.dynamodb_url = server.line_after("dynamodb at ")?;
         Ok(server)
     }
 

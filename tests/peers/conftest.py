@@ -70,8 +70,8 @@ class Server:
                 command, cwd=directory, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr
             )
         try:
-            self.dynamodb_url = self.printed(r"^dynamodb listening on (http://127\.0\.0\.1:\d+)$")
             self.url = self.printed(r"^listening on (http://127\.0\.0\.1:\d+)$")
+            self.dynamodb_url = self.printed(r"^dynamodb at (http://127\.0\.0\.1:\d+)$")
         except BaseException:
             self.stop()
             raise

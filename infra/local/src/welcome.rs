@@ -8,10 +8,11 @@ use crate::terminal::say;
 
 /// Says where the server is and, on the first start, how to walk through it.
 pub(crate) fn announce(local: &Local, admin_email: &EmailAddress) {
-    if let Some(url) = &local.dynamodb_url {
-        say(format_args!("dynamodb listening on {url}"));
-    }
+    // Whoever waits for this line may call everything: it is the only one that says so.
     say(format_args!("listening on {}", local.base_url));
+    if let Some(url) = &local.dynamodb_url {
+        say(format_args!("dynamodb at {url}"));
+    }
     let email = admin_email.as_str();
     match &local.admin {
         Admin::Known => return,

@@ -32,12 +32,12 @@ class Server:
                 stderr=subprocess.STDOUT,
             )
         give_up = time.monotonic() + PATIENCE_SECONDS
-        pattern = r"^dynamodb listening on http://127\.0\.0\.1:(\d+)\nlistening on http://127\.0\.0\.1:(\d+)\n"
+        pattern = r"^listening on http://127\.0\.0\.1:(\d+)\ndynamodb at http://127\.0\.0\.1:(\d+)\n"
         while not (found := re.search(pattern, log.read_text(), re.MULTILINE)):
             if self.process.poll() is not None or time.monotonic() > give_up:
                 raise SystemExit(f"the local server did not start: {log.read_text()}")
             time.sleep(0.01)
-        self.dynamodb_port, self.port = map(int, found.groups())
+        self.port, self.dynamodb_port = map(int, found.groups())
 
     def stop(self):
         self.process.kill()
