@@ -188,7 +188,7 @@ impl Environment<'_> {
                 .parsed("PASSWORD_MIN_LENGTH", |text| number(text, 8, 256))?
                 .unwrap_or(default.password_min_length),
             jwt_ttl_seconds: self
-                .parsed("JWT_TTL_SECONDS", |text| number(text, 60, 2_592_000))?
+                .parsed("JWT_TTL_SECONDS", |text| number(text, 1, 2_592_000))?
                 .unwrap_or(default.jwt_ttl_seconds),
             auto_create_customers: self
                 .parsed("AUTO_CREATE_CUSTOMERS", switch)?
@@ -277,9 +277,16 @@ mod tests {
     }
 
     #[test]
+    fn a_session_may_last_one_second() {
+        let config = read(&[("TABLE_NAME", "t"), ("JWT_TTL_SECONDS", "1")], &[]).unwrap();
+        assert_eq!(config.settings.jwt_ttl_seconds, 1);
+    }
+
+    #[test]
     fn a_malformed_variable_is_named() {
         let malformed = [
             ("JWT_TTL_SECONDS", "soon"),
+            ("JWT_TTL_SECONDS", "0"),
             ("PASSWORD_MIN_LENGTH", "1"),
             ("PHONE_DEFAULT_COUNTRY", "Atlantis"),
             ("RATE_LIMITS", "maybe"),

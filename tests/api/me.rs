@@ -56,7 +56,7 @@ async fn a_session_ends_with_its_user_its_version_its_key_and_its_time() {
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
     }
     let token = token(&user);
-    app.clock.advance_seconds(64);
+    app.clock.advance_seconds(59);
     nobody.with_token(&token).get("/auth/me").await.expect(200);
     app.clock.advance_seconds(1);
     nobody.with_token(&token).get("/auth/me").await.refused(401, "unauthorized");

@@ -126,7 +126,7 @@ fn odd_claims(claims: &Value) -> Vec<Forged> {
         json!(-1),
         json!(i64::MIN),
         json!(0),
-        json!(now - 6),
+        json!(now),
         json!(true),
         json!([now + 3_600]),
     ];
