@@ -3,6 +3,8 @@
 //! Each event commits together with its marker. A parked event leaves in the transaction of its
 //! effect, so a replay can die anywhere and run twice at once.
 
+use std::time::Duration;
+
 use shared::app::App;
 use shared::clock::Time;
 use shared::domain::billing::Change;
@@ -21,6 +23,7 @@ use shared::store::{Batch, Conflict, Refused, Transaction};
 use shared::stripe::account::AccountEvent;
 use shared::stripe::event::{CustomerName, Event};
 use shared::telemetry::{Metric, count};
+use tokio::time::timeout;
 
 use crate::refunds;
 
@@ -29,6 +32,9 @@ const PAGE: i32 = 50;
 
 /// Pages of one Stripe customer in one run; the next run continues.
 const MAX_PAGES: usize = 20;
+
+/// How long a caller may wait for a replay: less than a request has.
+const BUDGET: Duration = Duration::from_secs(5);
 
 /// The key that says whom `name` names.
 pub(crate) fn key_of(app: &App, name: &CustomerName) -> Option<Key> {
@@ -191,6 +197,34 @@ fn subscribe(
     after.updated_at = now;
     transaction.save_customer(Some(customer), &after, &MemberLists::default());
     "subscription"
+}
+
+/// Applies what waited for the Stripe customer that a request has `given` to `customer`, so that it
+/// need not wait for the schedule; the pointer is durable, and so nothing is parked any more. Answers
+/// the customer as they are then.
+pub(crate) async fn catch_up(app: &App, customer: Customer, given: Option<&str>, now: Time) -> Customer {
+    let Some(given) = given.filter(|given| customer.stripe_id.as_deref() == Some(*given)) else { return customer };
+    let after = in_time(given, async {
+        if app.store.parked_events(given, 1).await?.is_empty() {
+            return Ok(None);
+        }
+        replay(app, given, now).await?;
+        Ok(app.store.customer(customer.internal_id).await?)
+    })
+    .await;
+    after.flatten().unwrap_or(customer)
+}
+
+/// A replay whose caller waits for an answer.
+pub(crate) async fn replay_in_time(app: &App, stripe_customer: &str, now: Time) {
+    in_time(stripe_customer, replay(app, stripe_customer, now)).await;
+}
+
+/// What `work` answers, if it does in time. The queue has what is left to do.
+async fn in_time<T>(stripe_customer: &str, work: impl Future<Output = Result<T, ApiError>>) -> Option<T> {
+    let done = timeout(BUDGET, work).await;
+    let done = done.unwrap_or_else(|_| Err(ApiError::Unavailable("the replay took too long".into())));
+    done.inspect_err(|error| tracing::warn!(stripe_customer, ?error, "parked events are left to the schedule")).ok()
 }
 
 /// Applies what is parked for `stripe_customer`, if its replay is queued, and then takes the

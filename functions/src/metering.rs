@@ -15,6 +15,7 @@ use shared::store::{Batch, StoreError};
 use shared::text::{Address, Area, Name};
 use utoipa::ToSchema;
 
+use crate::billing::catch_up;
 use crate::creation::{Creation, Products};
 
 /// What a customer begins with who is not known yet.
@@ -110,8 +111,10 @@ impl Subject {
             stripe_id: data.stripe_id.map(|text| text.0),
             ..Request::default()
         };
+        let given = request.stripe_id.clone();
         let products = Products { defaults: true, choice: None };
         let created = Creation::new(self.app.clone(), request, products, None, self.now).run().await?;
-        Ok(created.customer.internal_id)
+        let customer = catch_up(&self.app, created.customer, given.as_deref(), self.now).await;
+        Ok(customer.internal_id)
     }
 }

@@ -1,7 +1,7 @@
 //! Events of subscriptions, invoices and refunds at `POST /api/webhooks/stripe`.
 
 use harness::connector::run_until_killed;
-use harness::faults::{Fault, Kind, When};
+use harness::faults::{CallInfo, Fault, Kind, When};
 use harness::stripe::{checkout, invoice, refund, subscription};
 use harness::stripe_api::StripeApi;
 use harness::{Actor, Answer, TestApp};
@@ -108,11 +108,61 @@ async fn a_stripe_id_that_is_given_by_hand_brings_what_waited_for_it() {
     let (app, nobody, admin) = TestApp::start().await;
     pro(&admin).await;
     admin.post("/v1/customers", json!({ "id": "a", "phone": "9876543210" })).await.expect(201);
-    send(&nobody, &[subscription("created", "evt_1", 0, "trialing")]).await;
-    admin.patch("/v1/customers/a", json!({ "stripe_id": "cus_1" })).await.expect(200);
+    let early = [subscription("updated", "evt_2", 5, "active"), subscription("created", "evt_1", 0, "trialing")];
+    send(&nobody, &early).await;
+    let patched = admin.patch("/v1/customers/a", json!({ "stripe_id": "cus_1" })).await.expect(200);
+    assert_eq!(patched.json["products"][0]["status"], "active", "{}", patched.text);
+    assert_eq!(status(&admin).await, "active");
+    let world = app.world().await;
+    world.assert_straight();
+    assert_eq!((world.of("parked_event").len(), world.of("replay").len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_customer_who_begins_with_a_stripe_id_begins_with_what_waited_for_it() {
+    let known = json!({ "stripe_id": "cus_1", "phone": "9876543210" });
+    let calls = [
+        ("/v1/customers?expand=invoices", json!({ "id": "a", "stripe_id": "cus_1", "phone": "9876543210" })),
+        ("/v1/check", json!({ "customer_id": "a", "product_id": "pro", "customer_data": known })),
+        ("/v1/track", json!({ "customer_id": "a", "feature_id": "f", "customer_data": known })),
+    ];
+    for (path, body) in calls {
+        let (app, nobody, admin) = TestApp::start().await;
+        let items = json!([{ "feature_id": "f", "included_usage": 10 }]);
+        admin.put("/v1/products/pro", json!({ "name": "Pro", "items": items })).await.expect(201);
+        send(&nobody, &[invoice("paid", "evt_2", 1), subscription("created", "evt_1", 0, "active")]).await;
+        let answer = admin.post(path, body).await;
+        match path {
+            "/v1/check" => assert_eq!(answer.expect(200).json["allowed"], true),
+            "/v1/track" => assert_eq!(answer.expect(200).json["deducted"], 1),
+            _ => {
+                let created = answer.expect(201);
+                assert_eq!(created.json["products"][0]["status"], "active", "{}", created.text);
+                assert_eq!(created.json["invoices"][0]["stripe_id"], "in_1", "{}", created.text);
+            }
+        }
+        assert_eq!(status(&admin).await, "active", "{path}");
+        let world = app.world().await;
+        world.assert_straight();
+        assert_eq!((world.of("parked_event").len(), world.of("replay").len()), (0, 0), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_applied_at_once_is_left_to_the_schedule() {
+    let (app, nobody, admin) = TestApp::start().await;
+    pro(&admin).await;
+    admin.post("/v1/customers", json!({ "id": "a", "phone": "9876543210" })).await.expect(201);
+    send(&nobody, &[subscription("created", "evt_1", 0, "active")]).await;
+    let of_the_replay =
+        |call: &CallInfo<'_>| call.operation == "GetItem" && String::from_utf8_lossy(call.body).contains("REPLAY#");
+    app.connector.inject(Fault { at: When::Every(Box::new(of_the_replay)), kind: Kind::InternalError });
+    let patched = admin.patch("/v1/customers/a", json!({ "stripe_id": "cus_1" })).await.expect(200);
+    assert_eq!((patched.str("stripe_id"), &patched.json["products"]), ("cus_1", &json!([])));
+    app.connector.reset();
     app.world().await.assert_straight();
     functions::jobs::backfill::run(&app.app, None).await.unwrap();
-    assert_eq!(status(&admin).await, "trialing");
+    assert_eq!(status(&admin).await, "active");
     assert!(app.world().await.of("replay").is_empty());
 }
 

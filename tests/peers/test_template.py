@@ -22,7 +22,8 @@ UNRESERVED_CONCURRENCY = 100
 
 # What each function does to the table itself. A transaction is authorised as what is in it: PutItem,
 # DeleteItem, ConditionCheckItem. GetItem everybody has, for init warms the connection with it.
-# DeleteItem is for an e-mail address, phone or id that may change, and for what is used up.
+# DeleteItem is for an e-mail address, phone or id that may change, and for what is used up: whoever gives
+# a customer a Stripe customer applies what is parked for it.
 VERBS = {
     "intake-submit": "BatchGet Get Put Update Delete",
     "stripe-webhook": "BatchGet Get Query Put Update Delete ConditionCheck",
@@ -34,16 +35,16 @@ VERBS = {
     "change-password": "Get Put Delete",
     "logout": "Get Put",
     "update-me": "BatchGet Get Query Put Delete",
-    "create-customer": "BatchGet Get Query Put Update ConditionCheck",
+    "create-customer": "BatchGet Get Query Put Update Delete ConditionCheck",
     "get-customer": "Get Query",
     "list-customers": "BatchGet Get Query",
-    "update-customer": "BatchGet Get Query Put Update Delete",
+    "update-customer": "BatchGet Get Query Put Update Delete ConditionCheck",
     "delete-customer": "BatchGet Get Put Delete",
     "issue-credentials": "Get Put",
     "put-product": "Get Put",
     "list-products": "Get Query",
-    "check": "BatchGet Get Query Put Update",
-    "track": "BatchGet Get Query Put Update ConditionCheck",
+    "check": "BatchGet Get Query Put Update Delete ConditionCheck",
+    "track": "BatchGet Get Query Put Update Delete ConditionCheck",
     "dashboard": "Get Put Scan",
     "link-audit": "Get Put Scan",
     "data-quality": "Get Put Scan",

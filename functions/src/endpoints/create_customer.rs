@@ -25,6 +25,7 @@ use shared::store::children::CustomerEntity;
 use shared::text::{Address, Area, Name};
 use utoipa::ToSchema;
 
+use crate::billing::catch_up;
 use crate::creation::{Created, Creation, Products};
 use crate::expand::{Expand, Expanded};
 use crate::stripe_customer;
@@ -215,12 +216,14 @@ pub async fn handle(
     let products = body.request.products();
     let create_in_stripe = body.request.create_in_stripe == Some(true);
     let entity = body.request.entity();
+    let given = body.request.stripe_id.as_ref().map(|text| text.0.clone());
     let request = Request::from(body.request);
     if request.id.is_none() && request.contact.email.is_none() && request.contact.phone.is_none() {
         return Err(ApiError::Impossible("Either customer ID or email is required"));
     }
     let creation = Creation::new(app.clone(), request, products, key, now).with_stripe_customer(create_in_stripe);
     let mut created = creation.run().await?;
+    created.customer = catch_up(&app, created.customer, given.as_deref(), now).await;
     let may_wait = create_in_stripe || waits_for_stripe(&created.customer);
     if may_wait {
         let stripe_id = stripe_customer::pursue(&app, &created.customer).await;

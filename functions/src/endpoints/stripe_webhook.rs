@@ -29,7 +29,7 @@ use shared::stripe::signature;
 use shared::telemetry::{Metric, count};
 use utoipa::ToSchema;
 
-use crate::billing::{Account, key_of, replay};
+use crate::billing::{Account, key_of, replay_in_time};
 use crate::stripe_customer::intend;
 
 /// The most bytes of an event.
@@ -134,9 +134,8 @@ impl Webhook {
     /// Applies what waited, so that it need not wait for the schedule. The queue has it if this
     /// fails: the event itself is durable.
     async fn replay(&self) {
-        let Some(stripe_customer) = self.payer() else { return };
-        if let Err(error) = replay(&self.app, stripe_customer, self.now).await {
-            tracing::warn!(event = self.event.id, ?error, "parked events are left to the schedule");
+        if let Some(stripe_customer) = self.payer() {
+            replay_in_time(&self.app, stripe_customer, self.now).await;
         }
     }
 
