@@ -102,7 +102,7 @@ async fn invite(app: &App, identifier: &Identifier, now: Time) -> Result<Respons
         match transaction.commit(&app.store).await {
             Ok(()) => {
                 let delivered_to = if matches!(to, Recipient::Email(_)) { "email" } else { "sms" };
-                let login = login_name(app, &after, &to);
+                let login = login_name(&after, &to);
                 return Ok(no_store(StatusCode::ACCEPTED, InvitedResponse { login, delivered_to }));
             }
             Err(Refused::Conflict(_)) if races.wait().await => {}
@@ -128,7 +128,7 @@ async fn hand_over(app: &App, identifier: &Identifier, now: Time) -> Result<Resp
         transaction.save_user(Some(&user), &after);
         match transaction.commit(&app.store).await {
             Ok(()) => {
-                let login = login_name(app, &after, &Recipient::Email(after.email.clone()));
+                let login = after.email.as_str().to_owned();
                 let expires_at = now.plus_seconds(TEMPORARY_PASSWORD_SECONDS);
                 let temporary_password = password.expose().to_owned();
                 return Ok(no_store(StatusCode::OK, HandedOverResponse { login, temporary_password, expires_at }));

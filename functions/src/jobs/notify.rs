@@ -14,6 +14,7 @@ use shared::domain::customer::{Contact, Customer};
 use shared::domain::message::{Message, MessageKind, MessageState};
 use shared::domain::user::User;
 use shared::http::ApiError;
+use shared::notify::template::Login;
 use shared::notify::{Letter, Recipient, template};
 use shared::secret::Secret;
 use shared::store::key::Key;
@@ -94,8 +95,8 @@ async fn invitation(app: &App, message: &Message, now: Time) -> Result<Option<Le
         let Some(to) = recipient(app, customer.as_ref(), &user) else { return Ok(None) };
         match mint(app, message, &user, now).await? {
             Ok(password) => {
-                let login = login_name(app, &user, &to);
-                return Ok(Some(template::invitation(to, user.name.as_ref(), &login, &password, base_url(app))));
+                let (name, login) = (user.name.as_ref(), login(app, &user, &to));
+                return Ok(Some(template::invitation(to, name, &login, &password, base_url(app))));
             }
             Err(_) if races.wait().await => {}
             Err(conflict) => return Err(Refused::Conflict(conflict).into()),
@@ -177,16 +178,20 @@ fn reach(app: &App, contact: &Contact) -> Option<Recipient> {
     email.or_else(|| contact.phone.clone().map(Recipient::Sms))
 }
 
-/// What to sign in with: the customer number by SMS, where a placeholder would be long and odd.
-pub(crate) fn login_name(app: &App, user: &User, to: &Recipient) -> String {
-    let email = user.email.as_str().to_owned();
+/// What to sign in with: the login, and by SMS, where a placeholder would be long and odd, the
+/// customer number.
+pub(crate) fn login_name(user: &User, to: &Recipient) -> String {
     match (&user.customer_number, to) {
         (Some(number), Recipient::Sms(_)) => number.to_string(),
-        (Some(number), Recipient::Email(_)) if user.email.is_placeholder(&app.settings.placeholder_email_domain) => {
-            number.to_string()
-        }
-        _ => email,
+        _ => user.email.as_str().to_owned(),
     }
+}
+
+/// The same as a message says it: beside a placeholder it names the number, which can be typed.
+fn login(app: &App, user: &User, to: &Recipient) -> Login {
+    let is_placeholder = user.email.is_placeholder(&app.settings.placeholder_email_domain);
+    let number = user.customer_number.as_ref().filter(|_| is_placeholder);
+    Login { name: login_name(user, to), number: number.map(ToString::to_string) }
 }
 
 pub(super) fn base_url(app: &App) -> &str {

@@ -5,11 +5,22 @@ use crate::domain::message::MessageKind;
 use crate::secret::Secret;
 use crate::text::Name;
 
-/// An invitation: the login and the temporary password, which stands alone on its line.
+/// What somebody signs in with.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The login.
+    pub name: String,
+    /// The customer number, where it is easier to type.
+    pub number: Option<String>,
+}
+
+/// An invitation: the login, and the temporary password alone on its line.
 #[must_use]
-pub fn invitation(to: Recipient, name: Option<&Name>, login: &str, password: &Secret, base_url: &str) -> Letter {
+pub fn invitation(to: Recipient, name: Option<&Name>, login: &Login, password: &Secret, base_url: &str) -> Letter {
     let greeting = greeting(name);
     let password = password.expose();
+    let number = login.number.as_ref().map(|number| format!("\nor your customer number {number}")).unwrap_or_default();
+    let login = &login.name;
     if matches!(to, Recipient::Sms(_)) {
         let text = format!(
             "Your account is ready. Sign in at {base_url} as {login} with this temporary password:\n{password}\n\
@@ -18,7 +29,7 @@ pub fn invitation(to: Recipient, name: Option<&Name>, login: &str, password: &Se
         return letter(MessageKind::Invitation, to, String::new(), text);
     }
     let text = format!(
-        "{greeting}\n\nyour account is ready. Sign in at {base_url} as\n\n{login}\n\nwith this temporary \
+        "{greeting}\n\nyour account is ready. Sign in at {base_url} as\n\n{login}{number}\n\nwith this temporary \
          password:\n\n{password}\n\nIt works for 7 days. You will be asked to choose a password of your own.\n\n\
          If you did not expect this message, you can ignore it: nobody can sign in without the password above."
     );
@@ -97,7 +108,8 @@ mod tests {
         let mail = Recipient::Email(EmailAddress::parse("a@x.io").unwrap());
         let sms = Recipient::Sms(Phone::parse("9876543210", Settings::default().phone_default_country).unwrap());
         for to in [mail, sms] {
-            let letter = invitation(to, None, "PL1", &Secret::new("ABCDEFGHJKLMNPQR"), "https://x.io");
+            let login = Login { name: "PL1".into(), number: Some("PL1".into()) };
+            let letter = invitation(to, None, &login, &Secret::new("ABCDEFGHJKLMNPQR"), "https://x.io");
             assert_eq!(letter.text.lines().filter(|line| *line == "ABCDEFGHJKLMNPQR").count(), 1);
         }
     }
