@@ -9,8 +9,8 @@ use crate::password::MAX_PASSWORD_BYTES;
 use crate::secret::Secret;
 use crate::text::Name;
 
-/// Almost 20 000 of the most common passwords (Royce Williams' list, as Django distributes it, BSD-3),
-/// lower-case and sorted.
+/// Almost 20 000 of the most common passwords (Royce Williams' list, as Django distributes it, BSD-3,
+/// and the long rows of keyboard and alphabet), lower-case and sorted.
 static COMMON: LazyLock<BTreeSet<&str>> = LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
 
 /// Checks a new password for the owner of `email` and `name`; the error is the message for the
@@ -35,22 +35,20 @@ pub fn check(password: &Secret, min_chars: usize, email: &EmailAddress, name: Op
     Ok(())
 }
 
-/// A common password, one repeated, or one character repeated.
+/// A common password, one repeated, or one character repeated. Whoever has to reach a length stops
+/// where it is reached: the last repetition may be cut.
 fn is_common(folded: &str) -> bool {
-    if COMMON.contains(folded) {
-        return true;
-    }
-    let unit = smallest_unit(folded);
-    unit.chars().count() == 1 || (unit.len() < folded.len() && COMMON.contains(unit))
+    units(folded).any(|unit| unit.chars().count() == 1 || COMMON.contains(unit))
 }
 
-/// The shortest text that `text` is a repetition of; itself, if it is none.
-fn smallest_unit(text: &str) -> &str {
+/// The texts that `text` is a repetition of, the shortest first and itself last.
+fn units(text: &str) -> impl Iterator<Item = &str> {
     let bytes = text.as_bytes();
-    let period = (1..bytes.len())
-        .filter(|period| bytes.len().is_multiple_of(*period) && text.is_char_boundary(*period))
-        .find(|period| bytes.iter().zip(&bytes[*period..]).all(|(a, b)| a == b));
-    &text[..period.unwrap_or(bytes.len())]
+    (1..=bytes.len())
+        .filter(move |period| {
+            text.is_char_boundary(*period) && bytes.iter().zip(&bytes[*period..]).all(|(a, b)| a == b)
+        })
+        .map(move |period| &text[..period])
 }
 
 #[cfg(test)]
@@ -75,6 +73,25 @@ mod tests {
     fn the_common_and_the_repeated_are_refused() {
         for bad in ["123456789123456", "PASSWORDpassword", "aaaaaaaaaaaaaaa", "qwertyqwertyqwerty", "üüüüüüüüüüüüüüü"]
         {
+            assert!(verdict(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_repetition_that_was_cut_to_length_is_one() {
+        for bad in ["123456789012345", "1234567890123456", "passwordpasswor", "Qwertyqwertyqwe", "sunshinesunshines"] {
+            assert!(verdict(bad).is_err(), "{bad}");
+        }
+        // What repeats is nothing that others choose, or what follows is no repetition.
+        for good in ["lantern harbour lan", "tealtarnlarktea", "passwordpasswoz", "12345678901234x", "ünderünderünder"]
+        {
+            assert!(verdict(good).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn rows_of_the_keyboard_and_the_alphabet_are_common() {
+        for bad in ["qwertyuiopasdfgh", "qwertyuiopasdfghjkl", "QWERTYUIOPasdfghjklzxcvbnm", "abcdefghijklmnop"] {
             assert!(verdict(bad).is_err(), "{bad}");
         }
     }
