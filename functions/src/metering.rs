@@ -75,18 +75,30 @@ impl Subject {
 
     /// The customer, given what was read; a new one if the caller's own id is not known yet.
     pub async fn resolve(&self, batch: &Batch) -> Result<CustomerId, ApiError> {
+        match self.known(batch).await? {
+            Some(id) => Ok(id),
+            None => self.create().await,
+        }
+    }
+
+    /// The customer, given what was read, if it is known.
+    pub async fn known(&self, batch: &Batch) -> Result<Option<CustomerId>, StoreError> {
         let guard: Option<Guard> = self.guard().map(|key| batch.get(&key)).transpose()?.flatten();
-        match (&self.identifier, guard) {
-            (Identifier::Internal(id), _) => Ok(*id),
+        Ok(match (&self.identifier, guard) {
+            (Identifier::Internal(id), _) => Some(*id),
             (Identifier::Number(_), Some(guard)) => {
                 let user: Option<User> = self.app.store.user(UserId(guard.owner)).await?;
-                user.and_then(|user| user.customer_v2_id).ok_or(ApiError::CustomerNotFound)
+                user.and_then(|user| user.customer_v2_id)
             }
-            (_, Some(guard)) => Ok(CustomerId(guard.owner)),
-            (Identifier::External(id), None) if self.app.settings.auto_create_customers => {
-                self.create(id.clone()).await
-            }
-            (_, None) => Err(ApiError::CustomerNotFound),
+            (_, guard) => guard.map(|guard| CustomerId(guard.owner)),
+        })
+    }
+
+    /// A new customer, if the caller named them by an id of their own.
+    pub async fn create(&self) -> Result<CustomerId, ApiError> {
+        match &self.identifier {
+            Identifier::External(id) if self.app.settings.auto_create_customers => self.begin(id.clone()).await,
+            _ => Err(ApiError::CustomerNotFound),
         }
     }
 
@@ -99,7 +111,7 @@ impl Subject {
         }
     }
 
-    async fn create(&self, id: ExternalId) -> Result<CustomerId, ApiError> {
+    async fn begin(&self, id: ExternalId) -> Result<CustomerId, ApiError> {
         let data = self.data.clone();
         let contact =
             Contact { name: data.name, email: data.email, phone: data.phone, address: data.address, area: data.area };

@@ -52,6 +52,25 @@ async fn a_key_counts_once_and_only_for_one_question() {
     assert_eq!(usage(&admin).await, 7);
 }
 
+#[tokio::test]
+async fn a_key_that_was_used_makes_nobody() {
+    let (app, admin) = start(json!({ "feature_id": "f", "included_usage": 100 })).await;
+    let send = async |customer: &str| {
+        let body = json!({ "customer_id": customer, "feature_id": "f" });
+        admin.post_with("/v1/track", body, &[("idempotency-key", "k")]).await
+    };
+    let first = send("a").await.expect(200);
+    send("brand-new").await.refused(422, "idempotency_mismatch");
+    admin.get("/v1/customers/brand-new").await.refused(404, "customer_not_found");
+    admin.delete("/v1/customers/a").await.expect(200);
+    let again = send("a").await.expect(200);
+    assert_eq!((again.header("idempotency-replayed"), &again.text), (Some("true"), &first.text));
+    admin.get("/v1/customers/a").await.refused(404, "customer_not_found");
+    let world = app.world().await;
+    world.assert_straight();
+    assert!(world.of("customer").is_empty());
+}
+
 /// 64 calls, of which every fourth shares the key of the one before; answers the sum of distinct
 /// ones once every caller has been answered.
 async fn sixty_four(admin: &Actor) -> u64 {

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use shared::app::App;
+use shared::clock::Time;
 use shared::domain::balance::{Deduction, FeatureBalance, Usage, deduct};
 use shared::domain::customer::Customer;
 use shared::domain::product::FeatureId;
@@ -111,26 +112,61 @@ pub async fn handle(
     let value = request.value.map_or(1, |value| value.0);
     let header = key.used(&app, "/v1/track", &caller.scope(), &body.raw);
     let header = header.map(|used| (used.key(), used.fingerprint().to_owned()));
-    let id = subject.resolve(&batch).await?;
-    let own = request.idempotency_key.as_ref().map(|key| {
-        let question = format!("{}:{value}", request.feature_id);
-        (Key::usage(id, &sha256_hex(&key.0)), question)
-    });
-    let marks = [header, own].into_iter().flatten().collect();
-    let (deducted, balance, again) = Track { app, id, feature_id: &request.feature_id, value, marks }.run().await?;
+    let mut marks: Vec<Mark> = header.into_iter().collect();
+    let known = subject.known(&batch).await?;
+    // A use that was counted makes nobody, whether it is asked the same or something else.
+    let before = if known.is_none() { counted(&app, &marks).await? } else { None };
+    let (deducted, balance, again) = if let Some(marker) = before {
+        (marker.deducted, marker.balance, true)
+    } else {
+        let id = match known {
+            Some(id) => id,
+            None => subject.create().await?,
+        };
+        marks.extend(request.idempotency_key.as_ref().map(|key| {
+            let question = format!("{}:{value}", request.feature_id);
+            (Key::usage(id, &sha256_hex(&key.0)), question)
+        }));
+        Track { app, id, feature_id: &request.feature_id, value, marks }.run().await?
+    };
     let feature_id = request.feature_id.clone();
     let answer = TrackResponse { customer_id: request.customer_id.0, feature_id, value, deducted, balance };
     let answer = Json(answer).into_response();
     Ok(if again { replayed(answer) } else { answer })
 }
 
-/// One use, and where it is remembered: key and question.
+/// Where a use is remembered, and by which question.
+type Mark = (Key, String);
+
+/// The use that `marks` remember, if there was one that asked the same.
+async fn counted(app: &App, marks: &[Mark]) -> Result<Option<UsageMarker>, ApiError> {
+    if marks.is_empty() {
+        return Ok(None);
+    }
+    let batch = app.store.batch_get(marks.iter().map(|(key, _)| key.clone())).await?;
+    replay(marks, &batch, app.clock.now())
+}
+
+/// The same, given what was read.
+fn replay(marks: &[Mark], batch: &Batch, now: Time) -> Result<Option<UsageMarker>, ApiError> {
+    for (key, question) in marks {
+        let found: Option<UsageMarker> = batch.get(key)?;
+        match found.filter(|marker| marker.expires_at > now.unix_seconds()) {
+            Some(marker) if marker.fingerprint == *question => return Ok(Some(marker)),
+            Some(_) => return Err(ApiError::IdempotencyMismatch),
+            None => {}
+        }
+    }
+    Ok(None)
+}
+
+/// One use, and where it is remembered.
 struct Track<'a> {
     app: App,
     id: CustomerId,
     feature_id: &'a FeatureId,
     value: u64,
-    marks: Vec<(Key, String)>,
+    marks: Vec<Mark>,
 }
 
 impl Track<'_> {
@@ -141,7 +177,7 @@ impl Track<'_> {
         loop {
             let keys = [head.clone(), balance.clone()].into_iter().chain(self.marks.iter().map(|(key, _)| key.clone()));
             let batch = self.app.store.batch_get(keys).await?;
-            if let Some(marker) = self.replay(&batch)? {
+            if let Some(marker) = replay(&self.marks, &batch, self.app.clock.now())? {
                 return Ok((marker.deducted, marker.balance, true));
             }
             let customer: Customer = batch.get(&head)?.ok_or(ApiError::CustomerNotFound)?;
@@ -155,20 +191,6 @@ impl Track<'_> {
                 Err(refused) => return Err(refused.into()),
             }
         }
-    }
-
-    /// The use of the same key, if there was one that asked the same.
-    fn replay(&self, batch: &Batch) -> Result<Option<UsageMarker>, ApiError> {
-        let now = self.app.clock.now().unix_seconds();
-        for (key, question) in &self.marks {
-            let found: Option<UsageMarker> = batch.get(key)?;
-            match found.filter(|marker| marker.expires_at > now) {
-                Some(marker) if marker.fingerprint == *question => return Ok(Some(marker)),
-                Some(_) => return Err(ApiError::IdempotencyMismatch),
-                None => {}
-            }
-        }
-        Ok(None)
     }
 
     /// Writes the use and its markers together; a use of nothing leaves its markers alone.
