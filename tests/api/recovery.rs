@@ -286,6 +286,18 @@ async fn a_reset_opens_a_locked_account_at_once() {
 }
 
 #[tokio::test]
+async fn a_link_goes_to_the_login_rather_than_to_a_phone() {
+    let (app, nobody, admin) = TestApp::start().await;
+    let body = json!({ "name": "Ana", "email": "a@x.io", "password": PASSWORD, "phone": "9876543210" });
+    let session = nobody.post("/auth/register", body).await.expect(201);
+    let path = format!("/v1/customers/{}", session.str("customer_v2_id"));
+    admin.patch(&path, json!({ "email": null })).await.expect(200);
+    let token = reset_token(&app, &nobody, "a@x.io", "a@x.io").await;
+    assert!(app.delivered().iter().all(|letter| letter.channel == "email"));
+    reset(&nobody, &token, NEW_PASSWORD).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_link_goes_where_its_owner_reads_it() {
     let (app, nobody, admin) = TestApp::start().await;
     // By SMS to somebody without an address.

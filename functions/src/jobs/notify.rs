@@ -171,6 +171,17 @@ pub(crate) fn recipient(app: &App, customer: Option<&Customer>, user: &User) -> 
     customer.and_then(|customer| reach(app, &customer.contact)).or_else(|| reach(app, &own))
 }
 
+/// Where a link to set a new password goes: to an address, the customer's before the user's, and by
+/// SMS only where there is none.
+pub(super) fn recovery_recipient(app: &App, customer: Option<&Customer>, user: &User) -> Option<Recipient> {
+    let contact = customer.map(|customer| &customer.contact);
+    let emails = [contact.and_then(|contact| contact.email.as_ref()), Some(&user.email)];
+    let domain = &app.settings.placeholder_email_domain;
+    let email = emails.into_iter().flatten().find(|email| !email.is_placeholder(domain));
+    let phone = contact.and_then(|contact| contact.phone.as_ref()).or(user.phone.as_ref());
+    email.cloned().map(Recipient::Email).or_else(|| phone.cloned().map(Recipient::Sms))
+}
+
 /// E-mail before SMS; a placeholder reaches nobody.
 fn reach(app: &App, contact: &Contact) -> Option<Recipient> {
     let domain = &app.settings.placeholder_email_domain;

@@ -11,7 +11,7 @@ use shared::store::key::Key;
 use shared::store::retry::Backoff;
 use shared::store::{Conflict, Refused};
 
-use super::notify::{base_url, recipient};
+use super::notify::{base_url, recovery_recipient};
 use crate::account::LoginName;
 
 /// The letter, and the ticket of its link; none if nobody signs in so, if nobody can be reached,
@@ -24,7 +24,7 @@ pub(super) async fn letter(app: &App, message: &Message, now: Time) -> Result<Op
         Some(id) => app.store.customer(id).await?,
         None => None,
     };
-    let Some(to) = recipient(app, customer.as_ref(), &user) else { return Ok(None) };
+    let Some(to) = recovery_recipient(app, customer.as_ref(), &user) else { return Ok(None) };
     if !issue(app, message, &user, now).await? {
         return Ok(None);
     }
