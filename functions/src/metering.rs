@@ -7,7 +7,7 @@ use shared::domain::customer::{Contact, Metadata};
 use shared::domain::get_or_create::Request;
 use shared::domain::user::User;
 use shared::http::ApiError;
-use shared::http::fields::{Fields, FromFields, Opaque, PlainId};
+use shared::http::fields::{Fields, FromFields, Opaque, PlainId, StripeId};
 use shared::ids::{CustomerId, ExternalId, Identifier, UserId};
 use shared::store::key::Key;
 use shared::store::records::Guard;
@@ -31,7 +31,7 @@ pub struct CustomerData {
     #[schema(value_type = Option<Object>)]
     metadata: Option<Metadata>,
     #[schema(value_type = Option<String>)]
-    stripe_id: Option<Opaque>,
+    stripe_id: Option<StripeId>,
 }
 
 impl FromFields for CustomerData {

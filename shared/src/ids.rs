@@ -165,6 +165,20 @@ pub fn check_id_charset(text: &str) -> Result<(), String> {
     Err(format!("cannot contain {what}. {USE_ONLY}"))
 }
 
+/// The most characters of the id of a Stripe customer.
+const MAX_STRIPE_ID_CHARS: usize = 255;
+
+/// Checks the id of a Stripe customer. It is part of sort keys, whose size is counted in bytes.
+pub fn check_stripe_id(text: &str) -> Result<(), String> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("must be printable ASCII characters without spaces".into());
+    }
+    if text.len() > MAX_STRIPE_ID_CHARS {
+        return Err(format!("must be at most {MAX_STRIPE_ID_CHARS} characters"));
+    }
+    Ok(())
+}
+
 /// Anything that names a customer in a path or body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identifier {

@@ -223,6 +223,29 @@ async fn a_stripe_customer_is_one_customers() {
 }
 
 #[tokio::test]
+async fn a_stripe_id_is_what_stripe_would_issue() {
+    let (app, _, admin) = TestApp::start().await;
+    admin.put("/v1/products/p", json!({ "name": "P", "items": [] })).await.expect(201);
+    admin.post("/v1/customers", json!({ "id": "a" })).await.expect(201);
+    let longest = "c".repeat(255);
+    for bad in [json!("💳".repeat(255)), json!("cüs_1"), json!("cus 1"), json!(""), json!(format!("{longest}c"))] {
+        let created = admin.post("/v1/customers", json!({ "id": "b", "stripe_id": bad })).await;
+        let changed = admin.patch("/v1/customers/a", json!({ "stripe_id": bad })).await;
+        let data = json!({ "stripe_id": bad });
+        let checked = json!({ "customer_id": "b", "product_id": "p", "customer_data": data });
+        let checked = admin.post("/v1/check", checked).await;
+        for (answer, field) in [(created, "stripe_id"), (changed, "stripe_id"), (checked, "customer_data.stripe_id")] {
+            answer.refused(400, "invalid_request");
+            assert_eq!(answer.fields(), [field], "{bad}");
+        }
+    }
+    admin.post("/v1/customers", json!({ "id": "b", "stripe_id": longest })).await.expect(201);
+    let world = app.world().await;
+    world.assert_straight();
+    assert_eq!(world.of("customer").len(), 2);
+}
+
+#[tokio::test]
 async fn the_older_names_answer_with_customer_id() {
     let (_app, _, admin) = TestApp::start().await;
     let first = admin.post("/phase0-v2/customers", json!({ "phone": "9876543210" })).await.expect(201);

@@ -139,7 +139,7 @@ fn poison(n: usize, other: &str) -> (String, &'static str) {
     let event = |kind: &str, object: &Value| {
         json!({ "id": id, "type": kind, "created": START.unix_seconds(), "data": { "object": object } }).to_string()
     };
-    match n % 7 {
+    match n % 8 {
         0 => (event("customer.tax_id.created", &json!({ "customer": "cus_0" })), "no effect"),
         1 => (format!("not json, the {n}."), "unreadable"),
         2 => (event("customer.subscription.updated", &json!([7])), "unreadable"),
@@ -158,6 +158,7 @@ fn poison(n: usize, other: &str) -> (String, &'static str) {
             let whole = event("invoice.paid", &json!({ "id": "in_0", "customer": "cus_0" }));
             (whole[..whole.len() - 1].to_owned(), "unreadable")
         }
+        6 => (event("invoice.paid", &json!({ "id": "in_0", "customer": "cüs_0" })), "unreadable"),
         _ => {
             (event("invoice.paid", &json!({ "id": { "is": "no text" }, "customer": 7, "total": "much" })), "unreadable")
         }

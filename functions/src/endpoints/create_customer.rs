@@ -16,7 +16,7 @@ use shared::domain::intent::waits_for_stripe;
 use shared::domain::product::ProductId;
 use shared::domain::start::Choice;
 use shared::http::caller::Admin;
-use shared::http::fields::{Fields, FromFields, Opaque, PlainId, Whole};
+use shared::http::fields::{Fields, FromFields, Opaque, PlainId, StripeId, Whole};
 use shared::http::idempotency::{IdempotencyKey, replayed};
 use shared::http::problem::Problem;
 use shared::http::{ApiError, JsonBody};
@@ -52,7 +52,7 @@ pub struct CreateCustomerRequest {
     #[schema(value_type = Option<Object>)]
     metadata: Option<Metadata>,
     #[schema(value_type = Option<String>)]
-    stripe_id: Option<Opaque>,
+    stripe_id: Option<StripeId>,
     /// Something of the customer's to count use for.
     #[schema(value_type = Option<String>)]
     entity_id: Option<PlainId>,

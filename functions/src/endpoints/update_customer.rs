@@ -8,7 +8,7 @@ use shared::contact::{EmailAddress, Phone};
 use shared::domain::customer::{Metadata, Status};
 use shared::domain::update::Request;
 use shared::http::caller::Admin;
-use shared::http::fields::{Fields, FromFields, Opaque, Patch};
+use shared::http::fields::{Fields, FromFields, Opaque, Patch, StripeId};
 use shared::http::problem::Problem;
 use shared::http::{ApiError, JsonBody};
 use shared::ids::{ExternalId, UserId};
@@ -45,7 +45,7 @@ pub struct UpdateCustomerRequest {
     #[schema(value_type = Option<Object>)]
     metadata: Patch<Metadata>,
     #[schema(value_type = Option<String>)]
-    stripe_id: Patch<Opaque>,
+    stripe_id: Patch<StripeId>,
     /// The login to link; null unlinks both sides.
     #[schema(value_type = Option<UserId>)]
     user_id: Patch<UserId>,

@@ -8,11 +8,11 @@ use crate::contact::{EmailAddress, Phone};
 use crate::domain::customer::{Metadata, Status};
 use crate::domain::product::{Currency, FeatureId, Group, Interval, ProductId};
 pub use crate::domain::update::Patch;
-use crate::ids::{ExternalId, UserId, check_id_charset};
+use crate::ids::{ExternalId, UserId, check_id_charset, check_stripe_id};
 use crate::secret::Secret;
 use crate::text::{Address, Area, Name};
 
-/// The most characters of a fingerprint or Stripe id.
+/// The most characters of a fingerprint.
 const MAX_OPAQUE_CHARS: usize = 255;
 /// The most keys of metadata.
 const MAX_METADATA_KEYS: usize = 50;
@@ -185,13 +185,25 @@ impl FieldValue for bool {
     }
 }
 
-/// Text that is kept as it is: a fingerprint, a Stripe id, a login in any form.
+/// Text that is kept as it is: a fingerprint, a login in any form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opaque(pub String);
 
 impl FieldValue for Opaque {
     fn parse_field(value: &Value, _: &Settings) -> Result<Self, String> {
         opaque(value).map(Self)
+    }
+}
+
+/// The id of a Stripe customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StripeId(pub String);
+
+impl FieldValue for StripeId {
+    fn parse_field(value: &Value, _: &Settings) -> Result<Self, String> {
+        let text = text(value)?.trim();
+        check_stripe_id(text)?;
+        Ok(Self(text.to_owned()))
     }
 }
 

@@ -4,11 +4,12 @@
 
 use serde_json::Value;
 
-use super::event::{CustomerName, Event, MAX_ID_BYTES, bounded, text};
+use super::event::{CustomerName, Event, bounded, text};
 use crate::clock::Time;
 use crate::domain::billing::{Bill, BillOrder, Change, PaidBy, Refund};
 use crate::domain::product::{Currency, ProductId, ProductStatus};
 use crate::domain::subscription::{EventOrder, Stage, Subscription, SubscriptionChange, status_of};
+use crate::ids::check_stripe_id;
 
 /// The last second that can be written and read again, 9999-12-30T22:00:00Z: a later one would be
 /// another once it was stored.
@@ -60,9 +61,13 @@ pub struct AccountEvent {
 }
 
 impl Event {
-    /// The change of an account that it tells of, if it is one of the events that matter.
+    /// The change of an account that it tells of, if it is one of the events that matter. Of what
+    /// names a Stripe customer that none can be, nothing is believed.
     #[must_use]
     pub fn account(&self) -> Option<AccountEvent> {
+        if self.payer().is_some_and(|id| check_stripe_id(id).is_err()) {
+            return None;
+        }
         let change = match self.kind.as_deref()? {
             "customer.subscription.created" => self.subscription(Stage::Created),
             "customer.subscription.updated" => self.subscription(Stage::Updated),
@@ -134,10 +139,14 @@ impl Event {
         Some(Change::Paid(PaidBy { invoice_id: invoice(&self.object)?, payments }))
     }
 
-    /// The Stripe customer that it is about, as an id or as the whole object.
+    /// The Stripe customer that it is about, if it can be one.
     pub(super) fn stripe_customer(&self) -> Option<String> {
-        let id = ["/customer", "/customer/id"].iter().find_map(|path| text(&self.object, path));
-        id.filter(|id| id.len() <= MAX_ID_BYTES).map(str::to_owned)
+        self.payer().filter(|id| check_stripe_id(id).is_ok()).map(str::to_owned)
+    }
+
+    /// What it names as its Stripe customer, as an id or as the whole object.
+    fn payer(&self) -> Option<&str> {
+        ["/customer", "/customer/id"].iter().find_map(|path| text(&self.object, path))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::ids::CustomerId;
 use crate::token::sha256_hex;
 
 /// Longer ids than Stripe's make no key of ours; such an id is hashed.
-pub(super) const MAX_ID_BYTES: usize = 255;
+const MAX_ID_BYTES: usize = 255;
 
 /// Where an event names a customer by our id: itself, or the subscription that it is about.
 const IDS: [&str; 4] = [
@@ -168,6 +168,10 @@ mod tests {
         assert!(event("customer.subscription.updated", json!({ "id": "sub_1", "status": "new" })).is_poison());
         assert!(event("invoice.paid", json!([])).is_poison());
         assert!(!event("invoice.paid", json!({ "id": "in_1" })).is_poison());
+        for bad in ["cüs_1".to_owned(), "cus 1".to_owned(), "c".repeat(256)] {
+            let bill = event("invoice.paid", json!({ "id": "in_1", "customer": bad }));
+            assert!(bill.is_poison() && bill.account().is_none(), "{bill:?}");
+        }
         assert!(!event("charge.refunded", json!({ "id": "ch_1" })).is_poison());
         assert!(!event("customer.tax_id.created", Value::Null).is_poison());
     }
