@@ -7,6 +7,8 @@ use shared::domain::customer::Customer;
 use shared::domain::user::User;
 use shared::ids::{Identifier, UserId};
 use shared::store::Store;
+use shared::store::key::Key;
+use shared::store::records::Guard;
 
 use crate::error::AdminError;
 
@@ -66,4 +68,13 @@ impl Account {
 pub(crate) async fn find_customer(app: &App, text: &str) -> Result<Customer, AdminError> {
     let identifier = Identifier::parse(text, &app.settings).ok_or(AdminError::UnknownCustomer)?;
     app.store.find_customer(&identifier).await?.ok_or(AdminError::UnknownCustomer)
+}
+
+/// Whom the customer number `text` was issued to, if that login has no customer. A number names its
+/// customer by the link of its login, and nobody once that is gone.
+pub(crate) async fn unlinked_holder(app: &App, text: &str) -> Result<Option<User>, AdminError> {
+    let Some(Identifier::Number(number)) = Identifier::parse(text, &app.settings) else { return Ok(None) };
+    let Some(guard) = app.store.get::<Guard>(&Key::number(&number)).await? else { return Ok(None) };
+    let user = app.store.user(UserId(guard.owner)).await?;
+    Ok(user.filter(|user| user.customer_v2_id.is_none()))
 }

@@ -6,10 +6,11 @@ use clap::Args;
 use functions::linking::{self, Settled};
 
 use super::link::named;
+use crate::account::described;
 use crate::context::Context;
 use crate::error::AdminError;
 use crate::output::{note, result};
-use crate::who::find_customer;
+use crate::who::{find_customer, unlinked_holder};
 
 /// Whose login.
 #[derive(Args, Debug)]
@@ -22,6 +23,10 @@ pub(crate) struct Opts {
 /// Takes the customer and its login apart, unless it has none.
 pub(crate) async fn run(context: &Context, opts: Opts) -> Result<ExitCode, AdminError> {
     let app = &context.app;
+    if let Some(user) = unlinked_holder(app, &opts.customer).await? {
+        result(format_args!("already unlinked: {}", described(&user)))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let customer = find_customer(app, &opts.customer).await?;
     let whom = named(&customer);
     let from = customer.user_id.map_or_else(|| "its login".to_owned(), |id| format!("the user {id}"));
