@@ -58,3 +58,18 @@ async fn a_customer_is_unlinked_by_the_number_that_named_them_as_often_as_it_is_
     }
     assert_eq!(terminal.run("unlink --customer PL2").await, (Some(1), Vec::new()));
 }
+
+#[tokio::test]
+async fn a_key_without_a_label_is_another_each_time_and_one_with_a_label_is_one() {
+    let terminal = Terminal::start().await;
+    let mut texts = Vec::new();
+    for _ in 0..2 {
+        let made = terminal.does("create-api-key").await;
+        texts.push(made[1].strip_prefix("api_key: rk_").unwrap_or_else(|| panic!("{made:?}")).to_owned());
+    }
+    assert_ne!(texts[0], texts[1]);
+    assert_eq!(terminal.does("create-api-key --label ci").await.len(), 2);
+    let again = terminal.does("create-api-key --label ci").await;
+    assert!(again.len() == 1 && again[0].starts_with("already there: the API key `ci`"), "{again:?}");
+    assert!(terminal.does("--dry-run create-api-key").await[0].starts_with("would create the API key `"));
+}

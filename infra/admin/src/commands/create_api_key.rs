@@ -17,21 +17,27 @@ const MAX_LABEL_CHARS: usize = 100;
 /// Which key.
 #[derive(Args, Debug)]
 pub(crate) struct Opts {
-    /// What the key is for; one living key has it
-    #[arg(long, visible_alias = "name", value_parser = label, default_value = "default")]
-    label: String,
+    /// What the key is for; one living key has it. Without a label each run makes another key, which
+    /// is called by the time of its making
+    #[arg(long, visible_alias = "name", value_parser = label)]
+    label: Option<String>,
 }
 
-/// Creates the key, unless a living one has its label.
+/// Creates the key, unless one was asked for by a label that a living one has.
 pub(crate) async fn run(context: &Context, opts: Opts) -> Result<ExitCode, AdminError> {
-    let (store, label) = (&context.app.store, opts.label.as_str());
-    if let Some(key) = find_living(store, label).await? {
+    let (store, now) = (&context.app.store, context.app.clock.now());
+    let living = match &opts.label {
+        Some(label) => find_living(store, label).await?,
+        None => None,
+    };
+    let label = opts.label.unwrap_or_else(|| now.to_string());
+    if let Some(key) = living {
         result(format_args!("already there: the API key `{label}` (key_id {})", key.key_id))?;
         note(format_args!("Its text cannot be shown again; for another key, choose another label."));
     } else if context.dry_run {
         result(format_args!("would create the API key `{label}`"))?;
     } else {
-        let (key, text) = store.create_api_key(label, context.app.clock.now()).await?;
+        let (key, text) = store.create_api_key(&label, now).await?;
         result(format_args!("created the API key `{label}` (key_id {})", key.key_id))?;
         result(format_args!("api_key: {}", text.expose()))?;
         note(format_args!("The key is shown this once; at rest there is only its hash."));
