@@ -150,6 +150,8 @@ mod tests {
             "disable-user --email a@b.io",
             "enable-user --user 0190a1c2-0000-7000-8000-000000000000 --dry-run",
             "set-password --email a@b.io --password-stdin",
+            "set-password --user a@b.io --password lantern-harbour-teal",
+            "disable-user --user a@b.io",
             "list-api-keys --all",
             "revoke-api-key 0190a1c2-0000-7000-8000-000000000000",
             "create-api-key --label ci --table t --endpoint http://127.0.0.1:8000 --dry-run",

@@ -82,9 +82,9 @@ pub(crate) enum AdminError {
     /// A change failed.
     #[error("the change failed: {0}; run the command again")]
     Failed(String),
-    /// No key has this id.
+    /// No key has this id, label or text.
     #[error(
-        "there is no API key with this id; `list-api-keys --all` shows what there is, and a key made this very moment \
+        "there is no API key with this id, label or text; `list-api-keys --all` shows what there is, and a key made this very moment \
          a little later"
     )]
     UnknownApiKey,

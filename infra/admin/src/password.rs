@@ -17,7 +17,7 @@ use crate::output::{note, result};
 /// 116 bits.
 const GENERATED_CHARS: usize = 20;
 
-/// The first password, if it is not to be made here.
+/// The password, if it is not to be made here.
 #[derive(Args, Debug)]
 #[group(multiple = false)]
 pub(crate) struct PasswordOpts {

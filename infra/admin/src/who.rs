@@ -19,17 +19,17 @@ pub(crate) struct Who {
     /// What the user signs in with
     #[arg(long, value_parser = EmailAddress::parse)]
     email: Option<EmailAddress>,
-    /// The user's id
-    #[arg(long, value_name = "ID")]
-    user: Option<UserId>,
+    /// The user, by id or e-mail address
+    #[arg(long, value_name = "ID", value_parser = Account::parse)]
+    user: Option<Account>,
 }
 
 impl Who {
     /// The account, which must be there.
     pub(crate) async fn find(&self, store: &Store) -> Result<User, AdminError> {
-        let found = match (&self.email, self.user) {
+        let found = match (&self.email, &self.user) {
             (Some(email), _) => store.user_by_login(email).await?,
-            (None, Some(id)) => store.user(id).await?,
+            (None, Some(account)) => return account.find(store).await,
             (None, None) => None,
         };
         found.ok_or(AdminError::UnknownUser)

@@ -73,3 +73,29 @@ async fn a_key_without_a_label_is_another_each_time_and_one_with_a_label_is_one(
     assert!(again.len() == 1 && again[0].starts_with("already there: the API key `ci`"), "{again:?}");
     assert!(terminal.does("--dry-run create-api-key").await[0].starts_with("would create the API key `"));
 }
+
+#[tokio::test]
+async fn users_and_keys_are_found_by_whatever_names_them() {
+    let terminal = Terminal::start().await;
+    terminal.does("create-admin --email a@x.io --password lantern-harbour-teal").await;
+    for (command, done) in [("disable-user", "disabled "), ("enable-user", "enabled ")] {
+        assert!(terminal.does(&format!("{command} --user a@x.io")).await[0].starts_with(done));
+    }
+    let set = terminal.does("set-password --user a@x.io --password copper-window-april").await;
+    assert!(set.len() == 1 && set[0].starts_with("set the password of the admin `a@x.io`"), "{set:?}");
+    assert_eq!(terminal.run("set-password --user a@x.io --password short").await.0, Some(1));
+    assert_eq!(terminal.run("set-password --user a@x.io --password x --password-stdin").await.0, Some(2));
+    for label in ["one", "two"] {
+        let made = terminal.does(&format!("create-api-key --label {label}")).await;
+        let text = made[1].strip_prefix("api_key: ").unwrap();
+        let name = if label == "one" { label } else { text };
+        for beginning in ["revoked", "already revoked:"] {
+            let said = terminal.does(&format!("revoke-api-key {name}")).await;
+            assert!(said[0].starts_with(&format!("{beginning} the API key `{label}`")), "{said:?}");
+        }
+    }
+    // A label that is used again means the key that lives.
+    terminal.does("create-api-key --label one").await;
+    assert!(terminal.does("revoke-api-key one").await[0].starts_with("revoked the API key `one`"));
+    assert_eq!(terminal.run("revoke-api-key three").await, (Some(1), Vec::new()));
+}

@@ -11,7 +11,7 @@ use crate::account::{change, described};
 use crate::context::Context;
 use crate::error::AdminError;
 use crate::output::{note, result};
-use crate::password::{NewPassword, PasswordSource};
+use crate::password::{NewPassword, PasswordOpts, PasswordSource};
 use crate::who::Who;
 
 /// Which user, and which password.
@@ -20,16 +20,16 @@ pub(crate) struct Opts {
     /// Which user.
     #[command(flatten)]
     who: Who,
-    /// Read the password from the first line of standard input; it need not be changed
-    #[arg(long)]
-    password_stdin: bool,
+    /// Which password.
+    #[command(flatten)]
+    password: PasswordOpts,
 }
 
 /// Sets the password; run again, it sets another.
 pub(crate) async fn run(context: &Context, opts: Opts) -> Result<ExitCode, AdminError> {
     let app = &context.app;
     let before = opts.who.find(&app.store).await?;
-    let source = if opts.password_stdin { PasswordSource::Stdin } else { PasswordSource::Generated };
+    let source = PasswordSource::from(opts.password);
     let password = source.obtain(app.settings.password_min_length, &before.email, before.name.as_ref())?;
     if context.dry_run {
         result(format_args!("would set the password of {}", described(&before)))?;
