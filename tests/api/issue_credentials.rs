@@ -58,6 +58,20 @@ async fn a_message_names_the_login_and_by_sms_the_customer_number() {
 }
 
 #[tokio::test]
+async fn an_empty_body_is_no_body() {
+    let (_app, _, admin) = TestApp::start().await;
+    admin.post("/v1/customers", json!({ "id": "a", "email": "a@x.io" })).await.expect(201);
+    let send = async |kind: &str, body: &'static str| {
+        admin.send(admin.request("POST", PATH).header("content-type", kind), Body::from(body)).await
+    };
+    send("application/json", "").await.expect(202);
+    send("application/json", r#"{"deliver":false}"#).await.expect(200);
+    send("application/json", " ").await.refused(400, "invalid_json");
+    send("text/plain", "").await.refused(415, "unsupported_media_type");
+    admin.send(admin.request("POST", PATH), Body::from("{}")).await.refused(415, "unsupported_media_type");
+}
+
+#[tokio::test]
 async fn who_cannot_be_given_credentials_is_told_apart() {
     let (app, nobody, admin) = TestApp::start().await;
     admin.post(PATH, json!({})).await.refused(404, "customer_not_found");

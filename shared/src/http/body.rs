@@ -32,29 +32,36 @@ impl<T: FromFields> FromRequest<App> for JsonBody<T> {
             return Err(ApiError::UnsupportedMediaType);
         }
         let raw = read(request, MAX_JSON_BYTES).await?;
-        let value: Value = serde_json::from_slice(&raw).map_err(|error| malformed(&error))?;
-        if depth(&value) > MAX_JSON_DEPTH {
-            return Err(ApiError::InvalidJson(format!("The body is nested more than {MAX_JSON_DEPTH} levels deep.")));
-        }
-        Ok(Self { request: Fields::parse(&value, &app.settings)?, raw })
+        Ok(Self { request: parse(&raw, app)?, raw })
     }
 }
 
-/// A body that may be left out, which means the same as an empty object.
+/// A body that may be left out or empty, which means the same as an empty object.
 pub struct OptionalJsonBody<T>(pub T);
 
 impl<T: FromFields> FromRequest<App> for OptionalJsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
-        if request.headers().contains_key(CONTENT_TYPE) {
-            return Ok(Self(JsonBody::from_request(request, app).await?.request));
-        }
-        if !read(request, MAX_JSON_BYTES).await?.is_empty() {
+        let (declared, is_json) = (request.headers().contains_key(CONTENT_TYPE), is_json(request.headers()));
+        if declared && !is_json {
             return Err(ApiError::UnsupportedMediaType);
         }
-        Ok(Self(Fields::parse(&Value::Object(serde_json::Map::new()), &app.settings)?))
+        let raw = read(request, MAX_JSON_BYTES).await?;
+        match (raw.is_empty(), declared) {
+            (true, _) => Ok(Self(Fields::parse(&Value::Object(serde_json::Map::new()), &app.settings)?)),
+            (false, true) => Ok(Self(parse(&raw, app)?)),
+            (false, false) => Err(ApiError::UnsupportedMediaType),
+        }
     }
+}
+
+fn parse<T: FromFields>(raw: &[u8], app: &App) -> Result<T, ApiError> {
+    let value: Value = serde_json::from_slice(raw).map_err(|error| malformed(&error))?;
+    if depth(&value) > MAX_JSON_DEPTH {
+        return Err(ApiError::InvalidJson(format!("The body is nested more than {MAX_JSON_DEPTH} levels deep.")));
+    }
+    Fields::parse(&value, &app.settings)
 }
 
 /// Reads a body of at most `max` bytes.
