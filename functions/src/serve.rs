@@ -8,6 +8,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
+use mimalloc::MiMalloc;
 use shared::app::{App, Parts};
 use shared::clock::Clock;
 use shared::config::{Config, ConfigError, Need};
@@ -27,6 +28,10 @@ use shared::token::KeyRing;
 use uuid::Uuid;
 
 use crate::routes::{Function, router};
+
+/// Takes an eighth less CPU for a request than the C library's: `docs/decisions/0022-allocator.md`.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// A Lambda environment serves one request at a time.
 const CONCURRENT_HASHES: usize = 1;
