@@ -307,6 +307,26 @@ async fn who_is_parted_from_the_customer_that_was_made_twice_for_them_gets_anoth
 }
 
 #[tokio::test]
+async fn two_of_one_id_who_are_not_one_person_get_theirs_again() {
+    let (app, _, _) = TestApp::start().await;
+    let id = "0190a1c2-0000-7000-8000-000000000000";
+    let user = format!(
+        "{{\"_id\":\"{id}\",\"email\":\"u@x.io\",\"phone\":\"9876543210\",\"role\":\"customer\",\"createdAt\":\"2024-01-01\"}}\n"
+    );
+    let customer =
+        format!("{{\"id\":\"{id}\",\"phone\":\"9123456780\",\"status\":\"active\",\"created_at\":\"2024-01-02\"}}\n");
+    import_lines(&app, &[("users.json", &user), ("customers_v2.json", &customer)]).await;
+    let first = migrate(&app.app).await;
+    assert_eq!((first.tally.created, first.tally.total), (2, 2), "each gets a counterpart: {first:?}");
+    let migrated = app.world().await;
+    assert_eq!(undo(&app.app, first.run_id.unwrap()).await.0.restored, 2);
+    migrate(&app.app).await;
+    let again = app.world().await;
+    again.assert_straight();
+    assert_eq!(given(&migrated), given(&again), "numbers, references and counterparts are the same");
+}
+
+#[tokio::test]
 async fn nobody_undoes_a_run_that_there_is_not() {
     let (app, _, _) = TestApp::start().await;
     assert_eq!(down(&app.app, Uuid::nil(), false, |_, _| {}).await.unwrap(), None);
