@@ -59,7 +59,7 @@ impl Entity for Customer {
         let name = self.contact.name.as_ref().map(|name| list::name_entry(name, self.internal_id.0));
         Indexes {
             list: Some((list::partition(Self::KIND), position)),
-            work: work::review_entry(self.review, self.created_at, &self.key()),
+            work: work::review_entry(self.review, self.created_at, self.updated_at, &self.key()),
             name: name.map(|name| (list::NAMES.into(), name)),
         }
     }
@@ -78,7 +78,7 @@ impl Entity for User {
         let name = staff.map(|name| list::name_entry(name, self.user_id.0));
         Indexes {
             list: Some((list::partition(Self::KIND), position)),
-            work: work::review_entry(self.review, self.created_at, &self.key()),
+            work: work::review_entry(self.review, self.created_at, self.updated_at, &self.key()),
             // A customer is found by the name of their customer record.
             name: name.map(|name| (list::STAFF_NAMES.into(), name)),
         }
