@@ -57,11 +57,16 @@ pub(super) fn to_item<E: Entity>(entity: &E, op_id: Uuid) -> Result<Item, StoreE
     Ok(item)
 }
 
-/// The version of what is written over the version `read`, 0 for what was not there. What goes may come
-/// again, and whoever read the old one must not take the new one for it: so a new one does not begin
-/// where the old one did.
+/// A version to begin with, for what may go and come again under its key: whoever read the old one must
+/// not take the new one for it, so a new one does not begin where the old one did.
+#[must_use]
+pub fn first_version() -> u64 {
+    (u64::from_le_bytes(random_bytes()) >> 12) | 1
+}
+
+/// The version of such a thing that is written over the version `read`, 0 for what was not there.
 pub(super) fn next_version(read: u64) -> u64 {
-    if read == 0 { (u64::from_le_bytes(random_bytes()) >> 12) | 1 } else { read + 1 }
+    if read == 0 { first_version() } else { read + 1 }
 }
 
 /// The value of `item`.
