@@ -9,6 +9,7 @@ use shared::domain::onboarding::Login;
 use shared::domain::user::{Role, User};
 use shared::http::ApiError;
 use shared::ids::{CustomerId, UserId};
+use shared::store::key::Key;
 use uuid::Uuid;
 
 use super::candidates::{find_customer, find_user};
@@ -95,7 +96,9 @@ impl Row {
             Self::Customer(id) => plan_customer(app, id, scope).await?,
             Self::User(id) => plan_user(app, id, scope, now).await?,
         };
-        let [mut of_customer, mut of_user] = app.store.reserved(need.records()).await?;
+        let [customer, user] = need.records();
+        let owners = [customer.map(|id| Key::customer(CustomerId(id))), user.map(|id| Key::user(UserId(id)))];
+        let [mut of_customer, mut of_user] = app.store.reserved(owners).await?;
         // A counterpart that was made once more is there, and what it was given is its own.
         if let Some(made) = of_customer.counterpart
             && app.store.user(UserId(made)).await?.is_some()

@@ -63,6 +63,20 @@ pub struct Linked {
     pub invitation: Option<Message>,
 }
 
+impl Linked {
+    /// Lets the login, if it is new, go on from `version` and from a credential epoch of that number, and
+    /// its invitation with it: what was made for another of the same id is void.
+    pub fn begin_login_at(&mut self, version: u64) {
+        if self.user_before.is_some() {
+            return;
+        }
+        (self.user.version, self.user.credential_epoch) = (version, version);
+        if let Some(invitation) = &mut self.invitation {
+            invitation.epoch = version;
+        }
+    }
+}
+
 /// What was drawn and made up front, and stays the same however often a plan is made anew.
 #[derive(Clone, Debug)]
 pub struct Frozen {

@@ -280,10 +280,10 @@ impl Key {
         Self { pk: Self::run(run).pk, sk: format!("{CHANGE}{entry}") }
     }
 
-    /// What was issued to a record by a run that was undone.
+    /// What was issued to the record at `owner` by a run that was undone.
     #[must_use]
-    pub fn reservation(owner: Uuid) -> Self {
-        Self::head(format!("RESERVED#{owner}"))
+    pub fn reservation(owner: &Self) -> Self {
+        Self::head(format!("RESERVED#{}", owner.pk))
     }
 
     /// That whoever waits and shares something is to be looked at again.

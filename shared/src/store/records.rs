@@ -59,7 +59,7 @@ impl Entity for Customer {
         let name = self.contact.name.as_ref().map(|name| list::name_entry(name, self.internal_id.0));
         Indexes {
             list: Some((list::partition(Self::KIND), position)),
-            work: work::review_entry(self.review, self.created_at, &self.key()),
+            work: work::review_entry(self.review, self.created_at, self.updated_at, &self.key()),
             name: name.map(|name| (list::NAMES.into(), name)),
         }
     }
@@ -78,7 +78,7 @@ impl Entity for User {
         let name = staff.map(|name| list::name_entry(name, self.user_id.0));
         Indexes {
             list: Some((list::partition(Self::KIND), position)),
-            work: work::review_entry(self.review, self.created_at, &self.key()),
+            work: work::review_entry(self.review, self.created_at, self.updated_at, &self.key()),
             // A customer is found by the name of their customer record.
             name: name.map(|name| (list::STAFF_NAMES.into(), name)),
         }
@@ -100,12 +100,13 @@ impl Entity for Message {
 
 impl Transaction {
     /// Writes a customer, its guards and its memberships. `lists` holds the member lists of its
-    /// old and new e-mail address as they were read, if the address changes.
+    /// old and new e-mail address as they were read, if the address changes. One that is new goes on
+    /// from the version that it brings along.
     pub fn save_customer(&mut self, before: Option<&Customer>, after: &Customer, lists: &MemberLists) -> &mut Self {
         if let Some(before) = before {
             self.recheck(&recheck::of_customer(before), &recheck::of_customer(after), after.updated_at);
         }
-        let version = before.map_or(0, |customer| customer.version) + 1;
+        let version = before.map_or(after.version, |customer| customer.version) + 1;
         self.put_customer(before, &Customer { version, restored: None, ..after.clone() }, lists)
     }
 
@@ -134,12 +135,13 @@ impl Transaction {
         self
     }
 
-    /// Writes a user, its guards and its membership.
+    /// Writes a user, its guards and its membership. One that is new goes on from the version that it
+    /// brings along.
     pub fn save_user(&mut self, before: Option<&User>, after: &User) -> &mut Self {
         if let Some(before) = before {
             self.recheck(&recheck::of_user(before), &recheck::of_user(after), after.updated_at);
         }
-        let version = before.map_or(0, |user| user.version) + 1;
+        let version = before.map_or(after.version, |user| user.version) + 1;
         self.put_user(before, &User { version, restored: None, ..after.clone() })
     }
 

@@ -114,3 +114,19 @@ async fn the_end_of_one_brings_the_others_back() {
     assert_eq!(until_idle(&app).await, 1);
     assert_linked(&app, &second).await;
 }
+
+#[tokio::test]
+async fn a_row_from_the_future_is_completed_today() {
+    let (app, _, admin) = TestApp::start().await;
+    let customer = "{\"id\":\"c\",\"email\":\"c@x.io\",\"status\":\"active\",\"created_at\":\"2062-01-01\"}\n";
+    import_lines(&app, &[("customers_v2.json", customer)]).await;
+    assert_eq!(migrate(&app.app).await.tally.created, 1);
+    let id = shared::domain::legacy::Source::CustomersV2.id_of("c");
+    let parted = json!({ "user_id": null, "email": "other@x.io" });
+    admin.patch(&format!("/v1/customers/{id}"), parted).await.expect(200);
+    let (_, summary) = scheduled(&app).await;
+    assert_eq!((summary.tally.created, summary.tally.errors, summary.remaining), (2, 0, 0), "{summary:?}");
+    let world = app.world().await;
+    world.assert_straight();
+    assert!(world.at(&format!("CUSTOMER#{id}")).unwrap()["review"].is_null());
+}
