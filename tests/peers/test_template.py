@@ -521,6 +521,21 @@ def test_a_count_of_ours_rings_as_soon_as_there_is_one(template, name, statistic
     assert 'NAMESPACE: &str = "Rollcall";' in telemetry
 
 
+def test_a_wrong_signing_secret_rings_and_a_stranger_beside_stripe_does_not(template):
+    counted = {}
+    for filter_ in of_type(template, "AWS::Logs::MetricFilter").values():
+        (transformation,) = filter_["Properties"]["MetricTransformations"]
+        assert filter_["Properties"]["LogGroupName"] == ref("AccessLogs")
+        counted[transformation["MetricName"]] = filter_["Properties"]["FilterPattern"]
+    route = '{ ($.route = "POST /api/webhooks/stripe") && ($.status = %d) }'
+    assert counted["WebhookRefused"] == route % 400
+    assert counted["WebhookAccepted"] == route % 200
+    alarm = properties(template, "WebhookRefused")
+    (silenced,) = [it["Expression"] for it in alarm["Metrics"] if "Expression" in it]
+    assert silenced == "IF(FILL(accepted, 0) == 0, FILL(refused, 0), 0)"
+    assert {it["MetricStat"]["Period"] for it in alarm["Metrics"] if "MetricStat" in it} == {3600}
+
+
 def test_a_backfill_that_does_not_run_rings(template):
     alarm = properties(template, "BackfillSilent")
     assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", "Invocations")
