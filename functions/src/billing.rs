@@ -227,6 +227,7 @@ async fn apply(app: &App, owner: CustomerId, event: &ParkedEvent, now: Time) -> 
         transaction.delete(&key, Conflict::Changed);
         match transaction.commit(&app.store).await {
             Ok(()) => {
+                count(Metric::ReplayedEvents, 1, now.unix_ms());
                 tracing::info!(event = event.event_id, outcome, "a parked event was applied");
                 return Ok(());
             }

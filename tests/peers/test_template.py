@@ -503,10 +503,13 @@ def test_everything_that_can_stall_rings(template):
     ("name", "statistic", "period"),
     [
         ("MessagesOverdue", "Maximum", 3600),
+        # What fails once may mend by itself: every run of the hour met one.
+        ("BackfillErrors", "Minimum", 3600),
         ("UnmatchedPayments", "Sum", 300),
         ("PoisonEvents", "Sum", 300),
         ("CheckoutFailed", "Sum", 300),
         ("StripeRefused", "Sum", 300),
+        ("StripeStalled", "Sum", 300),
         ("StripeOrphans", "Sum", 300),
     ],
 )
@@ -534,6 +537,16 @@ def test_a_wrong_signing_secret_rings_and_a_stranger_beside_stripe_does_not(temp
     (silenced,) = [it["Expression"] for it in alarm["Metrics"] if "Expression" in it]
     assert silenced == "IF(FILL(accepted, 0) == 0, FILL(refused, 0), 0)"
     assert {it["MetricStat"]["Period"] for it in alarm["Metrics"] if "MetricStat" in it} == {3600}
+
+
+def test_an_event_that_is_parked_rings_unless_it_is_applied_within_the_day(template):
+    alarm = properties(template, "ParkedEvents")
+    counted = {it["Id"]: it["MetricStat"]["Metric"] for it in alarm["Metrics"] if "MetricStat" in it}
+    assert counted["parked"] == {"Namespace": "Rollcall", "MetricName": "ParkedEvents"}
+    assert counted["replayed"] == {"Namespace": "Rollcall", "MetricName": "ReplayedEvents"}
+    (waiting,) = [it["Expression"] for it in alarm["Metrics"] if "Expression" in it]
+    assert waiting == "FILL(parked, 0) - FILL(replayed, 0)"
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
 
 
 def test_a_backfill_that_does_not_run_rings(template):
