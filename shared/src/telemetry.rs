@@ -22,7 +22,8 @@ pub enum Metric {
     DuplicateEvents,
     /// Paid checkouts that name no customer we know.
     UnmatchedPayments,
-    /// Webhook events with a good signature that cannot be read, or that name two customers at once.
+    /// Webhook events with a good signature that cannot be read, or that name a customer whose Stripe
+    /// customer is another.
     PoisonEvents,
     /// Webhook events that wait for somebody to have their Stripe customer.
     ParkedEvents,
