@@ -87,6 +87,9 @@ CALLS_STRIPE = ["intake-submit", "stripe-webhook", "register", "create-customer"
 TOLD_ANYWAY = {binary: {"STRIPE_API_KEY"} for binary in CALLS_STRIPE}
 TOLD_ANYWAY["intake-submit"] |= {"STRIPE_PRICE_ID", "PUBLIC_BASE_URL"}
 
+# What is counted for whoever looks, and rings for nobody: docs/OPERATIONS.md says when to look.
+SILENT = {"ReferencesDrawn", "NumbersDrawn", "DuplicateEvents", "MessagesSent", "MessagesVoided", "MessagesFailed", "BackfillAmbiguous"}
+
 # The environment of a Lambda binary, docs/API.md.
 ENVIRONMENT = set(
     """
@@ -491,12 +494,28 @@ def test_every_function_rings_once(template, metric):
     assert sorted(rings) == FUNCTIONS
 
 
+def counted():
+    """shared/src/telemetry.rs: the names of what the functions count."""
+    telemetry = (ROOT / "shared" / "src" / "telemetry.rs").read_text()
+    assert 'NAMESPACE: &str = "Rollcall";' in telemetry
+    (variants,) = re.findall(r"^pub enum Metric \{\n(.*?)^\}", telemetry, re.MULTILINE | re.DOTALL)
+    return set(re.findall(r"^    (\w+),$", variants, re.MULTILINE))
+
+
 def test_everything_that_can_stall_rings(template):
     metrics = [(metric, of) for _, metric, of in watched(template)]
     for queue in of_type(template, "AWS::SQS::Queue"):
         assert ("ApproximateNumberOfMessagesVisible", get_att(queue, "QueueName")) in metrics
     names = {metric for metric, _ in metrics}
     assert {"IteratorAge", "5xx", "WebhookServerErrors", "SystemErrors", "WriteThrottleEvents"} <= names
+
+
+def test_what_the_functions_count_rings_or_is_said_not_to(template):
+    ours = {metric for namespace, metric, _ in watched(template) if namespace == '"Rollcall"'}
+    assert ours == counted() - SILENT
+    assert SILENT <= counted()
+    operations = (ROOT / "docs" / "OPERATIONS.md").read_text()
+    assert [it for it in counted() if f"`{it}`" not in operations] == []
 
 
 @pytest.mark.parametrize(
@@ -519,9 +538,7 @@ def test_a_count_of_ours_rings_as_soon_as_there_is_one(template, name, statistic
     assert (alarm["Statistic"], alarm["Period"], alarm["EvaluationPeriods"]) == (statistic, period, 1)
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
     assert alarm["TreatMissingData"] == "notBreaching"
-    telemetry = (ROOT / "shared" / "src" / "telemetry.rs").read_text()
-    assert re.search(rf"^    {name},$", telemetry, re.MULTILINE)
-    assert 'NAMESPACE: &str = "Rollcall";' in telemetry
+    assert name in counted()
 
 
 def test_a_wrong_signing_secret_rings_and_a_stranger_beside_stripe_does_not(template):
