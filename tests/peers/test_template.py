@@ -541,6 +541,23 @@ def test_a_count_of_ours_rings_as_soon_as_there_is_one(template, name, statistic
     assert name in counted()
 
 
+def dimensions(template, alarm):
+    """Of every metric that `alarm` looks at, its name and all dimensions but the table."""
+    for it in properties(template, alarm)["Metrics"]:
+        if "MetricStat" in it:
+            metric = it["MetricStat"]["Metric"]
+            yield metric["MetricName"], *[of["Value"] for of in metric["Dimensions"] if of["Name"] != "TableName"]
+
+
+def test_the_table_rings_for_each_of_its_indexes_and_for_whatever_is_done_to_it(template):
+    indexes = [it["IndexName"] for it in properties(template, "Table")["GlobalSecondaryIndexes"]]
+    throttled = {(metric, *of) for metric in ("ReadThrottleEvents", "WriteThrottleEvents") for of in [(), *zip(indexes)]}
+    assert set(dimensions(template, "TableThrottles")) == throttled
+    verbs = {verb for verbs in VERBS.values() for verb in verbs.split()} - {"ConditionCheck"}
+    done = {verb if verb in ("Query", "Scan") else f"{verb}Item" for verb in verbs} | {"TransactWriteItems"}
+    assert {of for _, of in dimensions(template, "TableSystemErrors")} == done
+
+
 def test_a_wrong_signing_secret_rings_and_a_stranger_beside_stripe_does_not(template):
     counted = {}
     for filter_ in of_type(template, "AWS::Logs::MetricFilter").values():
