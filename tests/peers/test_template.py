@@ -19,6 +19,7 @@ SOURCES = ROOT / "functions" / "src"
 FORTNIGHT_SECONDS = 14 * 24 * 60 * 60
 MOST_METRICS_OF_AN_ALARM = 10
 UNRESERVED_CONCURRENCY = 100
+MOST_SECONDS_OF_A_FUNCTION = 900
 
 # What each function does to the table itself. A transaction is authorised as what is in it: PutItem,
 # DeleteItem, ConditionCheckItem. GetItem everybody has, for init warms the connection with it.
@@ -458,14 +459,26 @@ def test_one_bad_message_does_not_hold_up_the_stream(template):
 def test_the_schedule_gives_up_and_says_so(template):
     backfill = by_binary(template, "backfill")
     (schedule,) = [it["Properties"] for it in backfill["Events"].values()]
-    assert schedule["Schedule"] == "rate(5 minutes)"
     assert schedule["DeadLetterConfig"]["Arn"] == get_att("BackfillDeadLetters", "Arn")
     invoke = backfill["EventInvokeConfig"]
     assert invoke["DestinationConfig"]["OnFailure"]["Destination"] == get_att("BackfillDeadLetters", "Arn")
     for retries in (schedule["RetryPolicy"], invoke):
         assert retries["MaximumRetryAttempts"] <= 2
         assert retries["MaximumEventAgeInSeconds"] <= 300
-    assert backfill["Timeout"] <= 300
+
+
+def test_a_run_of_the_backfill_ends_before_the_next_and_none_is_missed_for_silent(template):
+    backfill, silent = by_binary(template, "backfill"), properties(template, "BackfillSilent")
+    (schedule,) = [it["Properties"]["Schedule"] for it in backfill["Events"].values()]
+    assert schedule == {"Fn::Sub": "rate(${BackfillMinutes} minutes)"}
+    assert backfill["Timeout"] == {"Fn::FindInMap": ["Backfill", ref("BackfillMinutes"), "Seconds"]}
+    parameter, seconds = template["Parameters"]["BackfillMinutes"], template["Mappings"]["Backfill"]
+    assert seconds == {str(it): {"Seconds": 60 * it} for it in parameter["AllowedValues"]}
+    assert parameter["Default"] in parameter["AllowedValues"]
+    assert max(parameter["AllowedValues"]) * 60 <= MOST_SECONDS_OF_A_FUNCTION
+    # Two periods in a row hold a run, wherever they begin.
+    assert silent["EvaluationPeriods"] >= 2
+    assert max(parameter["AllowedValues"]) * 60 <= silent["Period"]
 
 
 def test_dead_letters_are_encrypted_and_kept_a_fortnight(template):
