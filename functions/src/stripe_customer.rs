@@ -42,7 +42,7 @@ pub(crate) async fn intend(
 ) -> Result<(), StoreError> {
     intend_subscriptions(app, transaction, before, after, catalogue, now);
     let waits = newly_waiting(before, after).next().is_some();
-    if app.stripe.is_none() || !waits || after.stripe_id.is_some() {
+    if !app.stripe_configured() || !waits || after.stripe_id.is_some() {
         return Ok(());
     }
     // One that somebody asked for earlier may be under way already.
@@ -67,7 +67,7 @@ pub(crate) fn intend_subscriptions(
     catalogue: &[Product],
     now: Time,
 ) {
-    if app.stripe.is_none() {
+    if !app.stripe_configured() {
         return;
     }
     for held in newly_waiting(before, after) {

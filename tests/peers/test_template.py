@@ -83,9 +83,13 @@ TOLD_BY_SOURCE = {
     "AUTO_CREATE_CUSTOMERS": r"\bauto_create_customers\b",
     "BACKFILL_INVITES": r"\bbackfill_invites\b",
 }
-# Whoever may give a product that Stripe is told of, resumes telling, or ends a subscription.
-CALLS_STRIPE = ["intake-submit", "stripe-webhook", "register", "create-customer", "update-customer", "delete-customer", "check", "track", "backfill"]
+# Whoever opens a checkout, makes what is intended, or ends a subscription: who calls Stripe.
+CALLS_STRIPE = ["intake-submit", "create-customer", "delete-customer", "backfill"]
+CALL_OF_STRIPE = r"&app\.stripe\b|\bcheckout\.session_for\(|\bstripe_customer::(pursue|resume)\("
+# Whoever may give a product that Stripe is to be told of, and leaves the telling to the backfill.
+INTENDS = ["stripe-webhook", "register", "update-customer", "check", "track"]
 TOLD_ANYWAY = {binary: {"STRIPE_API_KEY"} for binary in CALLS_STRIPE}
+TOLD_ANYWAY |= {binary: {"STRIPE_CONFIGURED"} for binary in INTENDS}
 TOLD_ANYWAY["intake-submit"] |= {"STRIPE_PRICE_ID", "PUBLIC_BASE_URL"}
 
 # What is counted for whoever looks, and rings for nobody: docs/OPERATIONS.md says when to look.
@@ -95,7 +99,7 @@ SILENT = {"ReferencesDrawn", "NumbersDrawn", "DuplicateEvents", "MessagesSent", 
 ENVIRONMENT = set(
     """
     TABLE_NAME JWT_KEYS_SECRET_ARN JWT_TTL_SECONDS STRIPE_WEBHOOK_SECRETS STRIPE_API_KEY STRIPE_API_BASE
-    STRIPE_PRICE_ID PUBLIC_BASE_URL CORS_ORIGINS CRN_PREFIX CUSTOMER_NUMBER_PREFIX PLACEHOLDER_EMAIL_DOMAIN
+    STRIPE_CONFIGURED STRIPE_PRICE_ID PUBLIC_BASE_URL CORS_ORIGINS CRN_PREFIX CUSTOMER_NUMBER_PREFIX PLACEHOLDER_EMAIL_DOMAIN
     PHONE_DEFAULT_COUNTRY PASSWORD_MIN_LENGTH AUTO_CREATE_CUSTOMERS BACKFILL_INVITES RATE_LIMITS MAIL_FROM
     """.split()
 )
@@ -353,6 +357,14 @@ def test_secrets_of_stripe_come_from_secrets_manager_to_whoever_needs_them(templ
         }
         assert sorted(told) == sorted(readers)
         assert all("{{resolve:secretsmanager:${" in json.dumps(it) for it in told.values())
+
+
+def test_who_never_calls_stripe_is_told_whether_others_do_and_has_no_key(template):
+    assert {it for it in BINARIES if re.search(CALL_OF_STRIPE, source(it))} == set(CALLS_STRIPE)
+    for name in INTENDS:
+        told = by_binary(template, name)["Environment"]["Variables"]
+        assert told["STRIPE_CONFIGURED"] == {"Fn::If": ["HasStripeApiKey", "true", "false"]}
+        assert "{{resolve:secretsmanager:${StripeApiKeySecretId}" not in json.dumps(told)
 
 
 def test_a_flood_can_starve_nobody_else(template):

@@ -249,7 +249,7 @@ impl Webhook {
             catalogue: shop.catalogue,
             defaults: before.is_lead(),
             trials_used: shop.trials_used,
-            stripe_configured: self.app.stripe.is_some(),
+            stripe_configured: self.app.stripe_configured(),
         };
         for warning in offer.start(&mut after.products, choice.as_ref(), self.now) {
             tracing::warn!(warning, "a default product was left out");
