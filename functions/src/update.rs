@@ -210,7 +210,7 @@ impl<'a> Update<'a> {
             catalogue = self.app.store.products().await?;
             let fingerprint = after.fingerprint.as_deref();
             let used = self.app.store.trials_used(&catalogue, after.internal_id, fingerprint).await?;
-            let stripe_configured = self.app.stripe.is_some();
+            let stripe_configured = self.app.stripe_configured();
             let offer = Offer { catalogue: &catalogue, defaults: true, trials_used: &used, stripe_configured };
             offer.start(&mut after.products, None, self.now);
         }

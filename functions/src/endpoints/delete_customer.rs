@@ -1,6 +1,7 @@
 //! Deletes a customer together with its login. Its reference and number stay issued.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
@@ -17,7 +18,11 @@ use shared::store::key::Key;
 use shared::store::members::{EmailMembers, MemberLists};
 use shared::store::retry::Backoff;
 use shared::store::{Refused, Transaction};
+use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
+
+/// How long Stripe may take, for however many subscriptions: less than a request has.
+const BUDGET: Duration = Duration::from_secs(6);
 
 /// That it is done.
 #[derive(Serialize, ToSchema)]
@@ -48,9 +53,10 @@ pub async fn handle(
     let cancel = cancel_subscriptions(&query)?;
     let now = app.clock.now();
     let mut customer = app.store.find_customer(&identifier).await?.ok_or(ApiError::CustomerNotFound)?;
-    let mut races = Backoff::new();
+    let (mut races, end) = (Backoff::new(), Instant::now() + BUDGET);
     loop {
-        end_subscriptions(&app, &customer, cancel).await?;
+        let ended = timeout_at(end, end_subscriptions(&app, &customer, cancel)).await;
+        ended.unwrap_or_else(|_| out_of_time(&customer, cancel))?;
         let (user, lists) = read(&app, &customer).await?;
         let mut transaction: Transaction = app.store.transaction();
         transaction.delete_customer(&customer, &lists, now);
@@ -99,6 +105,16 @@ async fn end_subscriptions(app: &App, customer: &Customer, cancel: bool) -> Resu
             Err(error) => tracing::warn!(customer_id = %customer.internal_id, subscription, %error, "not canceled"),
         }
     }
+    Ok(())
+}
+
+/// What is left when Stripe took too long: a retry goes on with it, if the caller wants it canceled.
+/// Else Stripe ends it by itself, as above.
+fn out_of_time(customer: &Customer, cancel: bool) -> Result<(), ApiError> {
+    if cancel {
+        return Err(ApiError::Unavailable("Stripe took too long".into()));
+    }
+    tracing::warn!(customer_id = %customer.internal_id, "not canceled: Stripe took too long");
     Ok(())
 }
 

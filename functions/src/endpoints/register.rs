@@ -152,7 +152,7 @@ impl Registration {
         };
         // Nobody who is new has tried anything before, as far as anybody can tell.
         let trials_used = &BTreeSet::new();
-        let offer = Offer { catalogue, defaults: true, trials_used, stripe_configured: self.app.stripe.is_some() };
+        let offer = Offer { catalogue, defaults: true, trials_used, stripe_configured: self.app.stripe_configured() };
         offer.start(&mut customer.products, None, self.now);
         let (crn, number) = (drawn.crn.clone(), drawn.number.clone());
         let frozen = Frozen { user_id: self.user_id, crn, number, now: self.now };

@@ -96,9 +96,12 @@ impl Webhook {
                 return Ok(DUPLICATE);
             }
             let shop = Shop { catalogue: &catalogue, trials_used: &trials_used };
-            let (transaction, answer) = self.decide(&batch, shop, &mut drawn).await?;
+            let (transaction, answer, metric) = self.decide(&batch, shop, &mut drawn).await?;
             match transaction.commit(&self.app.store).await {
                 Ok(()) => {
+                    if let Some(metric) = metric {
+                        count(metric, 1, self.now.unix_ms());
+                    }
                     if parked {
                         self.replay().await;
                     }
@@ -166,24 +169,25 @@ impl Webhook {
         keys
     }
 
-    /// The transaction that the event amounts to, on what was read.
+    /// The transaction that the event amounts to, on what was read, its answer, and what to count
+    /// once it is committed.
     async fn decide(
         &self,
         batch: &Batch,
         shop: Shop<'_>,
         drawn: &mut Drawn,
-    ) -> Result<(Transaction, WebhookResponse), ApiError> {
-        let Some(checkout) = &self.checkout else { return Ok((self.record(self.ignore()), NEW)) };
-        let Some(customer) = self.find(checkout, batch).await? else {
-            if checkout.outcome == Outcome::Paid {
-                count(Metric::UnmatchedPayments, 1, self.now.unix_ms());
-            }
-            tracing::warn!(event = self.event.id, "a checkout names no customer of ours");
-            return Ok((self.record("no such customer"), NEW));
+    ) -> Result<(Transaction, WebhookResponse, Option<Metric>), ApiError> {
+        let Some(checkout) = &self.checkout else {
+            let (outcome, metric) = self.ignore();
+            return Ok((self.record(outcome), NEW, metric));
         };
         let paid = checkout.outcome == Outcome::Paid;
+        let Some(customer) = self.find(checkout, batch).await? else {
+            tracing::warn!(event = self.event.id, outcome = ?checkout.outcome, "a checkout names no customer of ours");
+            return Ok((self.record("no such customer"), NEW, paid.then_some(Metric::UnmatchedPayments)));
+        };
         if paid && batch.get::<CheckoutMarker>(&Key::checkout(&checkout.session.id))?.is_some() {
-            return Ok((self.record("session counted before"), DUPLICATE));
+            return Ok((self.record("session counted before"), DUPLICATE, None));
         }
         let pointer = Pointer::of(checkout, &customer, batch)?;
         let mut session = checkout.session.clone();
@@ -208,17 +212,16 @@ impl Webhook {
             transaction.create(&marker, Conflict::HandledBefore);
             add_alias(&mut transaction, checkout, &customer, pointer, self.now);
         }
-        Ok((transaction, NEW))
+        Ok((transaction, NEW, None))
     }
 
     /// What comes of an event that is no checkout. One that cannot be read is shown to an operator.
-    fn ignore(&self) -> &'static str {
+    fn ignore(&self) -> (&'static str, Option<Metric>) {
         if !self.event.is_poison() {
-            return "no effect";
+            return ("no effect", None);
         }
-        count(Metric::PoisonEvents, 1, self.now.unix_ms());
         tracing::warn!(event = self.event.id, "an event cannot be read");
-        "unreadable"
+        ("unreadable", Some(Metric::PoisonEvents))
     }
 
     /// The first customer that the checkout names and that exists.
@@ -246,7 +249,7 @@ impl Webhook {
             catalogue: shop.catalogue,
             defaults: before.is_lead(),
             trials_used: shop.trials_used,
-            stripe_configured: self.app.stripe.is_some(),
+            stripe_configured: self.app.stripe_configured(),
         };
         for warning in offer.start(&mut after.products, choice.as_ref(), self.now) {
             tracing::warn!(warning, "a default product was left out");
