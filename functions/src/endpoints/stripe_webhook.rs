@@ -262,13 +262,13 @@ impl Webhook {
     ) -> Result<Transaction, ApiError> {
         let lists = MemberLists::default();
         let mut transaction = self.record("activated");
-        if let Some(user_id) = after.user_id {
+        if after.user_id.is_some() {
             let mut after = after;
             self.draw(drawn, after.customer_reference.is_none(), false).await?;
             after.customer_reference = after.customer_reference.or_else(|| drawn.crn.clone());
             transaction.save_customer(Some(before), &after, &lists);
             if before.status == Status::Inactive {
-                self.enable(&mut transaction, user_id).await?;
+                self.enable(&mut transaction, before).await?;
             }
             return Ok(transaction);
         }
@@ -291,8 +291,9 @@ impl Webhook {
         Ok(Login::choose(customer, holder, domain))
     }
 
-    async fn enable(&self, transaction: &mut Transaction, user_id: UserId) -> Result<(), ApiError> {
-        if let Some(before) = self.app.store.user(user_id).await? {
+    /// Lets the login of `customer` in again, if it is theirs.
+    async fn enable(&self, transaction: &mut Transaction, customer: &Customer) -> Result<(), ApiError> {
+        if let Some(before) = self.app.store.login_of(customer).await? {
             let after = User { enabled: true, updated_at: self.now, ..before.clone() };
             transaction.save_user(Some(&before), &after);
         }

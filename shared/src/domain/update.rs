@@ -6,7 +6,7 @@ use crate::clock::Time;
 use crate::contact::{EmailAddress, Phone};
 use crate::domain::customer::{Contact, Customer, Metadata, Origin, Status};
 use crate::domain::get_or_create::{self, link_named};
-use crate::domain::linking::{self, overrule};
+use crate::domain::linking::{self, Pair, overrule};
 use crate::domain::matching::Review;
 use crate::domain::onboarding::Login;
 use crate::domain::user::{Role, User};
@@ -147,7 +147,7 @@ pub fn plan(request: &Request, found: Found, placeholder_domain: &str, now: Time
     let mut after = before.clone();
     apply(request, &mut after);
     let pointed = user;
-    let user_before = pointed.clone().filter(|user| user.customer_v2_id == Some(before.internal_id));
+    let user_before = pointed.clone().filter(|user| Pair::of(&before, user).is_some());
     let mut user = user_before.clone();
     if request.user_id == Patch::Clear {
         unlink(&mut after, user.as_mut());
