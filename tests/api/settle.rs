@@ -200,3 +200,52 @@ async fn staff_that_a_customer_points_at_stay_when_it_is_shut_out_and_when_it_go
     admin.delete(&path).await.expect(200);
     assert_eq!(stored(&app, boy).await, before);
 }
+
+#[tokio::test]
+async fn who_is_parted_from_a_login_with_their_placeholder_gets_another() {
+    let (app, _, admin) = TestApp::start().await;
+    let made = admin.post("/v1/customers", json!({ "id": "d" })).await.expect(201);
+    let login: UserId = made.str("user_id").parse().unwrap();
+    let of_customer = format!("customer-{}@earlybird.local", made.str("internal_id"));
+    assert_eq!(stored(&app, login).await["email"], of_customer);
+    admin.patch("/v1/customers/d", json!({ "user_id": null })).await.expect(200);
+    let tally = run(&app.app, None).await.unwrap().tally;
+    assert_eq!((tally.created, tally.errors), (2, 0), "{tally:?}");
+    let world = app.world().await;
+    world.assert_straight();
+    assert_eq!(stored(&app, login).await["email"], format!("user-{login}@earlybird.local"));
+    let customer = app.raw_store().customer(made.str("internal_id").parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(stored(&app, customer.user_id.unwrap()).await["email"], of_customer);
+}
+
+#[tokio::test]
+async fn who_pays_after_the_parting_gets_a_login_at_once() {
+    let (app, nobody, admin) = TestApp::start().await;
+    let made = admin.post("/v1/customers", json!({ "id": "d" })).await.expect(201);
+    admin.patch("/v1/customers/d", json!({ "user_id": null })).await.expect(200);
+    nobody.stripe(&checkout("completed", "evt_1", "cs_1", made.str("internal_id"))).await.expect(200);
+    assert_ne!(admin.get("/v1/customers/d").await.json["user_id"], made.json["user_id"]);
+    assert_eq!(run(&app.app, None).await.unwrap().tally.created, 1, "a customer for the login that was left");
+    app.world().await.assert_straight();
+}
+
+#[tokio::test]
+async fn a_placeholder_that_somebody_else_signs_in_with_stands_in_nobodys_way() {
+    for pays in [false, true] {
+        let (app, nobody, _) = TestApp::start().await;
+        let id = CustomerId(START.new_id());
+        let email = EmailAddress::placeholder(&format!("customer-{id}"), "earlybird.local");
+        let holder = User::new(UserId(START.new_id()), email.clone(), Role::DeliveryBoy, START);
+        app.save(&holder).await;
+        let customer = Customer::new(id, Status::Active, Origin::Import, START);
+        save(&app, &Customer { review: Some(Review::Due), ..customer }).await;
+        if pays {
+            nobody.stripe(&checkout("completed", "evt_1", "cs_1", &id.to_string())).await.expect(200);
+        }
+        let tally = run(&app.app, None).await.unwrap().tally;
+        assert_eq!((tally.created, tally.errors), (u64::from(!pays), 0), "pays: {pays}");
+        app.world().await.assert_straight();
+        let login = app.raw_store().customer(id).await.unwrap().unwrap().user_id.unwrap();
+        assert_eq!(stored(&app, login).await["email"].as_str().unwrap().split_once('-').unwrap().0, "user");
+    }
+}

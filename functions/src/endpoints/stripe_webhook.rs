@@ -29,6 +29,7 @@ use shared::stripe::signature;
 use shared::telemetry::{Metric, count};
 use utoipa::ToSchema;
 
+use crate::account::unheld;
 use crate::billing::{Account, key_of, replay};
 use crate::stripe_customer::intend;
 
@@ -288,7 +289,7 @@ impl Webhook {
             Some(email) => self.app.store.user_by_login(email).await?,
             None => None,
         };
-        Ok(Login::choose(customer, holder, domain))
+        Ok(unheld(&self.app, Login::choose(customer, holder, domain), self.user_id).await?)
     }
 
     /// Lets the login of `customer` in again, if it is theirs.
