@@ -103,7 +103,7 @@ impl Scope {
                 // A customer that is there stays in its list.
                 let joined = linked.customer.contact.email.as_ref().filter(|_| before.is_none());
                 let lists = app.store.member_lists(joined).await?;
-                transaction.save_linked(before.as_deref(), &linked, &lists);
+                transaction.save_found(before.as_deref(), &linked, &lists);
                 entry.customer = Some(customer_change(linked.customer.internal_id, before.map(|before| *before)));
                 entry.user = Some(user_change(linked.user.user_id, linked.user_before));
                 entry.message_id = linked.invitation.map(|message| message.message_id);

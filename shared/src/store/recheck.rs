@@ -20,6 +20,8 @@ use crate::clock::Time;
 use crate::contact::{EmailAddress, Phone};
 use crate::domain::customer::Customer;
 use crate::domain::linking::{Pair, customer_again, user_again};
+use crate::domain::matching::Review;
+use crate::domain::onboarding::Linked;
 use crate::domain::user::User;
 use crate::ids::{CustomerId, UserId};
 use crate::secret::random_bytes;
@@ -68,6 +70,24 @@ impl Transaction {
         changed.extend(old.iter().filter(|one| !new.contains(one)).cloned());
         changed.extend(new.iter().filter(|one| !old.contains(one)).cloned());
         self.look_again(&changed, now)
+    }
+
+    /// Whoever waits and shares a contact with one of two who are linked now comes back, if one of them
+    /// was under one of `reviews` before: there is one less to choose from.
+    pub(super) fn recheck_linked(
+        &mut self,
+        before: Option<&Customer>,
+        linked: &Linked,
+        reviews: &[Review],
+    ) -> &mut Self {
+        let user = linked.user_before.as_ref();
+        let under = [before.and_then(|customer| customer.review), user.and_then(|user| user.review)];
+        if !under.iter().flatten().any(|review| reviews.contains(review)) {
+            return self;
+        }
+        let contacts = before.map(of_customer).into_iter().chain(user.map(of_user)).flatten().flatten();
+        let contacts: Vec<Shared> = contacts.collect();
+        self.look_again(&contacts, linked.customer.updated_at)
     }
 
     /// Whoever waits and shares one of these comes back.

@@ -18,6 +18,7 @@ use crate::clock::Time;
 use crate::contact::{EmailAddress, Phone};
 use crate::domain::customer::Customer;
 use crate::domain::linking::Pair;
+use crate::domain::matching::Review;
 use crate::domain::message::{Message, MessageState};
 use crate::domain::onboarding::Linked;
 use crate::domain::user::{Role, User};
@@ -165,8 +166,21 @@ impl Transaction {
         self.move_phone(phones, |phone| Key::user_phone(phone, id), id.0)
     }
 
-    /// Writes a customer and its login, linked, and the invitation if there is one.
+    /// Writes a customer and its login, linked because somebody decided so, and the invitation if there
+    /// is one. Whoever waits because of the two comes back.
     pub fn save_linked(&mut self, before: Option<&Customer>, linked: &Linked, lists: &MemberLists) -> &mut Self {
+        self.recheck_linked(before, linked, &[Review::Staged, Review::Due, Review::Ambiguous]);
+        self.put_linked(before, linked, lists)
+    }
+
+    /// The same of two of whom a run found out that they go together. Because of rows of its own work
+    /// list nobody waits: they would have come to the same end.
+    pub fn save_found(&mut self, before: Option<&Customer>, linked: &Linked, lists: &MemberLists) -> &mut Self {
+        self.recheck_linked(before, linked, &[Review::Ambiguous]);
+        self.put_linked(before, linked, lists)
+    }
+
+    fn put_linked(&mut self, before: Option<&Customer>, linked: &Linked, lists: &MemberLists) -> &mut Self {
         self.save_customer(before, &linked.customer, lists);
         self.save_user(linked.user_before.as_ref(), &linked.user);
         if let Some(invitation) = &linked.invitation {

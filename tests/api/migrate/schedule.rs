@@ -2,11 +2,13 @@
 
 use functions::jobs::backfill::{Summary, run};
 use harness::app::START;
+use harness::stripe::checkout;
 use harness::world::text;
 use harness::{Actor, TestApp};
 use serde_json::json;
 use shared::contact::{Country, Phone};
 use shared::domain::customer::{Customer, Origin, Status};
+use shared::domain::legacy::Source;
 use shared::domain::matching::Review;
 use shared::ids::CustomerId;
 use shared::store::members::MemberLists;
@@ -76,7 +78,7 @@ async fn family() -> (TestApp, Actor, [String; 2]) {
                      {\"id\":\"c2\",\"phone\":\"9876543210\",\"status\":\"active\",\"created_at\":\"2024-01-03\"}\n";
     import_lines(&app, &[("users.json", user), ("customers_v2.json", customers)]).await;
     assert_eq!(migrate(&app.app).await.tally.ambiguous, 3);
-    let id = |id| shared::domain::legacy::Source::CustomersV2.id_of(id).to_string();
+    let id = |id| Source::CustomersV2.id_of(id).to_string();
     (app, admin, [id("c1"), id("c2")])
 }
 
@@ -112,5 +114,24 @@ async fn the_end_of_one_brings_the_others_back() {
     let (app, admin, [first, second]) = family().await;
     admin.delete(&format!("/v1/customers/{first}")).await.expect(200);
     assert_eq!(until_idle(&app).await, 1);
+    assert_linked(&app, &second).await;
+}
+
+#[tokio::test]
+async fn a_login_that_a_new_customer_takes_brings_the_others_back() {
+    let (app, admin, _) = family().await;
+    let login = Source::Users.id_of("u").to_string();
+    admin.post("/v1/customers", json!({ "id": "d", "user_id": &login })).await.expect(201);
+    assert_eq!(until_idle(&app).await, 2, "nobody is left who could be theirs: each gets a login");
+    let world = app.world().await;
+    world.assert_straight();
+    assert_eq!(text(world.at(&format!("USER#{login}")).unwrap(), "email"), "u@x.io");
+}
+
+#[tokio::test]
+async fn a_customer_who_pays_brings_the_others_back() {
+    let (app, _, [first, second]) = family().await;
+    app.nobody().stripe(&checkout("completed", "evt_1", "cs_1", &first)).await.expect(200);
+    assert_eq!(until_idle(&app).await, 1, "one pair is left");
     assert_linked(&app, &second).await;
 }
