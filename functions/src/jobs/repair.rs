@@ -16,6 +16,7 @@ use shared::store::{Refused, Transaction};
 use uuid::Uuid;
 
 use super::plan::{Need, Plan, Row};
+use super::second_look;
 
 /// What became of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +62,12 @@ impl Scope {
             };
             transaction.save_entry(&entry);
             match transaction.commit(&app.store).await {
-                Ok(()) => return Ok((repair, records)),
+                Ok(()) => {
+                    if repair.outcome == Outcome::Ambiguous {
+                        second_look::look_again(app, row, now).await?;
+                    }
+                    return Ok((repair, records));
+                }
                 Err(Refused::Store(error)) => return Err(error.into()),
                 Err(Refused::Conflict(conflict)) => drawn.discard(conflict),
             }
