@@ -249,3 +249,24 @@ async fn a_placeholder_that_somebody_else_signs_in_with_stands_in_nobodys_way() 
         assert_eq!(stored(&app, login).await["email"].as_str().unwrap().split_once('-').unwrap().0, "user");
     }
 }
+
+#[tokio::test]
+async fn the_end_of_one_does_not_decide_about_another() {
+    let (app, _, admin) = TestApp::start().await;
+    let [pair, one, other] = [(); 3].map(|()| CustomerId(START.new_id()));
+    let login = user(&app, "u", pair).await;
+    for id in [pair, one, other] {
+        let mut customer = Customer::new(id, Status::Active, Origin::Import, START);
+        (customer.user_id, customer.review) = (Some(login), Some(Review::Due));
+        customer.legacy = Some(legacy(Source::CustomersV2, &id.to_string()));
+        save(&app, &customer).await;
+    }
+    assert_eq!(run(&app.app, None).await.unwrap().tally.ambiguous, 2);
+    admin.delete(&format!("/v1/customers/{one}")).await.expect(200);
+    for _ in 0..2 {
+        assert_eq!(run(&app.app, None).await.unwrap().tally.created, 0);
+    }
+    let other = app.raw_store().customer(other).await.unwrap().unwrap();
+    assert_eq!((other.user_id, other.review), (Some(login), Some(Review::Ambiguous)));
+    assert!(app.world().await.of("recheck").is_empty());
+}
