@@ -208,9 +208,8 @@ fn apply(request: &Request, customer: &mut Customer) {
         Patch::Clear => customer.metadata.clear(),
         Patch::Set(changes) => merge(&mut customer.metadata, changes),
     }
-    // What it was ambiguous about may be gone.
-    if reached_differently && customer.review == Some(Review::Ambiguous) {
-        customer.review = Some(Review::Due);
+    if reached_differently {
+        customer.review = customer.review.map(Review::reached_differently);
     }
 }
 

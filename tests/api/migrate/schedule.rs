@@ -14,7 +14,7 @@ use shared::contact::{Country, Phone};
 use shared::domain::customer::{Customer, Origin, Status};
 use shared::domain::legacy::Source;
 use shared::domain::matching::Review;
-use shared::ids::CustomerId;
+use shared::ids::{CustomerId, UserId};
 use shared::store::members::MemberLists;
 
 use super::{assert_settled, import_lines, imported, migrate, seeded};
@@ -165,4 +165,14 @@ async fn who_leaves_while_a_plan_is_made_leaves_nobody_waiting() {
     assert_eq!(migration.await.unwrap().remaining, 0);
     assert_eq!(until_idle(&app).await, 1);
     assert_linked(&app, &first).await;
+}
+
+#[tokio::test]
+async fn who_gives_up_a_shared_phone_is_looked_at_again() {
+    let (app, _, _) = family().await;
+    let login = app.raw_store().user(UserId(Source::Users.id_of("u"))).await.unwrap().unwrap();
+    let token = app.app.keys.sign_session(&login, START, 600);
+    app.nobody().with_token(token).patch("/auth/me", json!({ "phone": null })).await.expect(200);
+    assert_eq!(until_idle(&app).await, 3, "each of the three gets a counterpart of their own");
+    app.world().await.assert_straight();
 }
