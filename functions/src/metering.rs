@@ -5,7 +5,6 @@ use shared::clock::Time;
 use shared::contact::{EmailAddress, Phone};
 use shared::domain::customer::{Contact, Metadata};
 use shared::domain::get_or_create::Request;
-use shared::domain::user::User;
 use shared::http::ApiError;
 use shared::http::fields::{Fields, FromFields, Opaque, PlainId};
 use shared::ids::{CustomerId, ExternalId, Identifier, UserId};
@@ -78,8 +77,9 @@ impl Subject {
         match (&self.identifier, guard) {
             (Identifier::Internal(id), _) => Ok(*id),
             (Identifier::Number(_), Some(guard)) => {
-                let user: Option<User> = self.app.store.user(UserId(guard.owner)).await?;
-                user.and_then(|user| user.customer_v2_id).ok_or(ApiError::CustomerNotFound)
+                let user = self.app.store.user(UserId(guard.owner)).await?.ok_or(ApiError::CustomerNotFound)?;
+                let customer = self.app.store.customer_of(&user).await?;
+                customer.map(|customer| customer.internal_id).ok_or(ApiError::CustomerNotFound)
             }
             (_, Some(guard)) => Ok(CustomerId(guard.owner)),
             (Identifier::External(id), None) if self.app.settings.auto_create_customers => {

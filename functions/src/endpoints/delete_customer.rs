@@ -9,6 +9,7 @@ use axum::extract::{Path, Query, State};
 use serde::Serialize;
 use shared::app::App;
 use shared::domain::customer::Customer;
+use shared::domain::linking::Pair;
 use shared::domain::product::{HeldProduct, ProductStatus};
 use shared::domain::user::User;
 use shared::http::ApiError;
@@ -128,7 +129,7 @@ async fn read(app: &App, customer: &Customer) -> Result<(Option<User>, MemberLis
     }
     let batch = app.store.batch_get(keys).await?;
     let user: Option<User> = user.map(|key| batch.get(&key)).transpose()?.flatten();
-    let user = user.filter(|user| user.customer_v2_id == Some(customer.internal_id));
+    let user = user.filter(|user| Pair::of(customer, user).is_some());
     let list: Option<EmailMembers> = list.map(|key| batch.get(&key)).transpose()?.flatten();
     Ok((user, MemberLists::of(list)))
 }

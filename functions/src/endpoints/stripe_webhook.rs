@@ -29,6 +29,7 @@ use shared::stripe::signature;
 use shared::telemetry::{Metric, count};
 use utoipa::ToSchema;
 
+use crate::account::unheld;
 use crate::billing::{Account, key_of, replay};
 use crate::stripe_customer::intend;
 
@@ -265,13 +266,13 @@ impl Webhook {
     ) -> Result<Transaction, ApiError> {
         let lists = MemberLists::default();
         let mut transaction = self.record("activated");
-        if let Some(user_id) = after.user_id {
+        if after.user_id.is_some() {
             let mut after = after;
             self.draw(drawn, after.customer_reference.is_none(), false).await?;
             after.customer_reference = after.customer_reference.or_else(|| drawn.crn.clone());
             transaction.save_customer(Some(before), &after, &lists);
             if before.status == Status::Inactive {
-                self.enable(&mut transaction, user_id).await?;
+                self.enable(&mut transaction, before).await?;
             }
             return Ok(transaction);
         }
@@ -291,11 +292,12 @@ impl Webhook {
             Some(email) => self.app.store.user_by_login(email).await?,
             None => None,
         };
-        Ok(Login::choose(customer, holder, domain))
+        Ok(unheld(&self.app, Login::choose(customer, holder, domain), self.user_id).await?)
     }
 
-    async fn enable(&self, transaction: &mut Transaction, user_id: UserId) -> Result<(), ApiError> {
-        if let Some(before) = self.app.store.user(user_id).await? {
+    /// Lets the login of `customer` in again, if it is theirs.
+    async fn enable(&self, transaction: &mut Transaction, customer: &Customer) -> Result<(), ApiError> {
+        if let Some(before) = self.app.store.login_of(customer).await? {
             let after = User { enabled: true, updated_at: self.now, ..before.clone() };
             transaction.save_user(Some(&before), &after);
         }

@@ -20,6 +20,7 @@ use shared::store::{Refused, Transaction};
 use uuid::Uuid;
 
 use super::plan::{Need, Plan, Row};
+use super::second_look;
 
 /// What became of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +66,12 @@ impl Scope {
             };
             transaction.save_entry(&entry);
             match transaction.commit(&app.store).await {
-                Ok(()) => return Ok((repair, records)),
+                Ok(()) => {
+                    if repair.outcome == Outcome::Ambiguous {
+                        second_look::look_again(app, row, now).await?;
+                    }
+                    return Ok((repair, records));
+                }
                 Err(Refused::Store(error)) => return Err(error.into()),
                 Err(Refused::Conflict(conflict)) => drawn.discard(conflict),
             }
@@ -109,7 +115,7 @@ impl Scope {
                 // A customer that is there stays in its list.
                 let joined = linked.customer.contact.email.as_ref().filter(|_| before.is_none());
                 let lists = app.store.member_lists(joined).await?;
-                transaction.save_linked(before.as_deref(), &linked, &lists);
+                transaction.save_found(before.as_deref(), &linked, &lists);
                 entry.customer = Some(customer_change(&linked.customer, before.map(|before| *before)));
                 entry.user = Some(user_change(&linked.user, linked.user_before));
                 entry.message_id = linked.invitation.map(|message| message.message_id);

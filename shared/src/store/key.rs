@@ -293,6 +293,7 @@ impl Key {
             Shared::Phone(phone) => format!("RECHECK#PHONE#{}", phone.as_str()),
             Shared::Email(email) => format!("RECHECK#EMAIL#{}", email.as_str()),
             Shared::Record(id) => format!("RECHECK#RECORD#{id}"),
+            Shared::Pair(id) => format!("RECHECK#PAIR#{id}"),
         })
     }
 

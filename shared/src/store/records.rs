@@ -17,6 +17,8 @@ use super::{list, recheck, work};
 use crate::clock::Time;
 use crate::contact::{EmailAddress, Phone};
 use crate::domain::customer::Customer;
+use crate::domain::linking::Pair;
+use crate::domain::matching::Review;
 use crate::domain::message::{Message, MessageState};
 use crate::domain::onboarding::Linked;
 use crate::domain::user::{Role, User};
@@ -166,8 +168,21 @@ impl Transaction {
         self.move_phone(phones, |phone| Key::user_phone(phone, id), id.0)
     }
 
-    /// Writes a customer and its login, linked, and the invitation if there is one.
+    /// Writes a customer and its login, linked because somebody decided so, and the invitation if there
+    /// is one. Whoever waits because of the two comes back.
     pub fn save_linked(&mut self, before: Option<&Customer>, linked: &Linked, lists: &MemberLists) -> &mut Self {
+        self.recheck_linked(before, linked, &[Review::Staged, Review::Due, Review::Ambiguous]);
+        self.put_linked(before, linked, lists)
+    }
+
+    /// The same of two of whom a run found out that they go together. Because of rows of its own work
+    /// list nobody waits: they would have come to the same end.
+    pub fn save_found(&mut self, before: Option<&Customer>, linked: &Linked, lists: &MemberLists) -> &mut Self {
+        self.recheck_linked(before, linked, &[Review::Ambiguous]);
+        self.put_linked(before, linked, lists)
+    }
+
+    fn put_linked(&mut self, before: Option<&Customer>, linked: &Linked, lists: &MemberLists) -> &mut Self {
         self.save_customer(before, &linked.customer, lists);
         self.save_user(linked.user_before.as_ref(), &linked.user);
         if let Some(invitation) = &linked.invitation {
@@ -306,6 +321,19 @@ impl Store {
         }
     }
 
+    /// The customer that `user` is linked with. Where only one of the two says so, nobody knows whose
+    /// they are: nothing may follow such a pointer.
+    pub async fn customer_of(&self, user: &User) -> Result<Option<Customer>, StoreError> {
+        let Some(id) = user.customer_v2_id.filter(|_| user.role == Role::Customer) else { return Ok(None) };
+        Ok(self.customer(id).await?.filter(|customer| Pair::of(customer, user).is_some()))
+    }
+
+    /// The user that `customer` is linked with, likewise.
+    pub async fn login_of(&self, customer: &Customer) -> Result<Option<User>, StoreError> {
+        let Some(id) = customer.user_id else { return Ok(None) };
+        Ok(self.user(id).await?.filter(|user| Pair::of(customer, user).is_some()))
+    }
+
     /// The customer that `identifier` names.
     pub async fn find_customer(&self, identifier: &Identifier) -> Result<Option<Customer>, StoreError> {
         let guard = match identifier {
@@ -314,9 +342,8 @@ impl Store {
             Identifier::External(id) => self.get::<Guard>(&Key::external_id(id)).await?,
             Identifier::Number(number) => {
                 let Some(guard) = self.get::<Guard>(&Key::number(number)).await? else { return Ok(None) };
-                let user = self.user(UserId(guard.owner)).await?;
-                let Some(id) = user.and_then(|user| user.customer_v2_id) else { return Ok(None) };
-                return self.customer(id).await;
+                let Some(user) = self.user(UserId(guard.owner)).await? else { return Ok(None) };
+                return self.customer_of(&user).await;
             }
         };
         match guard {
