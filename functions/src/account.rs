@@ -1,10 +1,13 @@
-//! Whom a login means: an e-mail address, a customer number, or the phone of one user.
+//! Whom a login means: an e-mail address, a customer number, or the phone of one user; and what a new
+//! one is where its name is taken.
 
 use shared::app::App;
 use shared::contact::{EmailAddress, Phone};
+use shared::domain::onboarding::{Login, user_placeholder};
 use shared::domain::user::User;
 use shared::http::ApiError;
 use shared::ids::{CustomerNumber, UserId};
+use shared::store::StoreError;
 use shared::store::key::Key;
 use shared::store::records::Guard;
 
@@ -50,6 +53,19 @@ impl LoginName {
         };
         hex::encode(app.keys.mac("login-attempts", &[text.as_bytes()]))
     }
+}
+
+/// `login`, or one named after itself, the new user `user_id`, if somebody signs in with the
+/// placeholder that was chosen: a legacy system may have made such names, too.
+pub(crate) async fn unheld(app: &App, login: Login, user_id: UserId) -> Result<Login, StoreError> {
+    let domain = &app.settings.placeholder_email_domain;
+    if let Login::New(email) = &login
+        && email.is_placeholder(domain)
+        && app.store.get::<Guard>(&Key::login(email)).await?.is_some()
+    {
+        return Ok(Login::New(user_placeholder(user_id, domain)));
+    }
+    Ok(login)
 }
 
 async fn user_by_number(app: &App, number: &CustomerNumber) -> Result<Option<User>, ApiError> {

@@ -72,11 +72,11 @@ impl Account {
                 count(Metric::DuplicateEvents, 1, self.now.unix_ms());
                 return Ok(true);
             }
-            let (transaction, parked) = self.decide(&batch).await?;
+            let (transaction, metric) = self.decide(&batch).await?;
             match transaction.commit(&self.app.store).await {
                 Ok(()) => {
-                    if parked {
-                        count(Metric::ParkedEvents, 1, self.now.unix_ms());
+                    if let Some(metric) = metric {
+                        count(metric, 1, self.now.unix_ms());
                     }
                     return Ok(false);
                 }
@@ -96,22 +96,23 @@ impl Account {
         keys
     }
 
-    /// The transaction that the event amounts to, on what was read, and whether it parks it.
-    async fn decide(&self, batch: &Batch) -> Result<(Transaction, bool), ApiError> {
+    /// The transaction that the event amounts to, on what was read, and what to count once it is
+    /// committed.
+    async fn decide(&self, batch: &Batch) -> Result<(Transaction, Option<Metric>), ApiError> {
         let mut transaction = self.app.store.transaction();
-        let mut parked = false;
+        let mut metric = None;
         let outcome = match (&self.about.change, self.owner(batch)?, &self.about.stripe_customer) {
             // It says nothing of a customer, and needs none.
             (Change::Paid(paid), _, _) => refunds::paid(&self.app, &mut transaction, paid, self.now).await?,
             (change, Owner::Known(id), _) => amend(&self.app, &mut transaction, id, change, self.now).await?,
             (_, Owner::Nobody, Some(stripe_customer)) => {
                 transaction.park(&self.parked(stripe_customer));
-                parked = true;
+                metric = Some(Metric::ParkedEvents);
                 "parked"
             }
             (_, Owner::Nobody, None) => "no such customer",
             (_, Owner::Disputed, _) => {
-                count(Metric::PoisonEvents, 1, self.now.unix_ms());
+                metric = Some(Metric::PoisonEvents);
                 tracing::warn!(
                     event = self.event.id,
                     "an event names a customer whose Stripe customer it is not about"
@@ -121,7 +122,7 @@ impl Account {
         };
         let marker = EventMarker::new(self.event.id.clone(), self.event.kind.clone(), outcome, self.now);
         transaction.create(&marker, Conflict::HandledBefore);
-        Ok((transaction, parked))
+        Ok((transaction, metric))
     }
 
     fn parked(&self, stripe_customer: &str) -> ParkedEvent {
@@ -261,6 +262,7 @@ async fn apply(app: &App, owner: CustomerId, event: &ParkedEvent, now: Time) -> 
         transaction.delete(&key, Conflict::Changed);
         match transaction.commit(&app.store).await {
             Ok(()) => {
+                count(Metric::ReplayedEvents, 1, now.unix_ms());
                 tracing::info!(event = event.event_id, outcome, "a parked event was applied");
                 return Ok(());
             }

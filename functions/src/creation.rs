@@ -106,7 +106,7 @@ impl Creation {
                 catalogue: &picture.catalogue,
                 defaults: self.products.defaults,
                 trials_used: &trials_used,
-                stripe_configured: self.app.stripe.is_some(),
+                stripe_configured: self.app.stripe_configured(),
             };
             if self.products.choice.as_ref().is_some_and(|choice| offer.product(&choice.product_id).is_none()) {
                 return Err(ApiError::ProductNotFound);
@@ -159,7 +159,7 @@ impl Creation {
         let members = list.as_ref().map(|list| list.members.clone()).unwrap_or_default();
         let people: BTreeSet<CustomerId> = members.iter().copied().chain(by_id).collect();
         let mut heads: Vec<Key> = people.iter().copied().map(Key::customer).chain(holder.map(Key::user)).collect();
-        if self.app.stripe.is_some() {
+        if self.app.stripe_configured() {
             heads.extend(people.iter().copied().map(Key::stripe_intent));
         }
         // Most often it is this one that the answer is about.
@@ -291,11 +291,11 @@ impl Creation {
         let closed = known.is_some_and(|intent| intent.state != IntentState::Pending);
         let waiting =
             if closed { newly_waiting(before, customer).next().is_some() } else { waits_for_stripe(customer) };
-        let waits = self.app.stripe.is_some() && waiting;
+        let waits = self.app.stripe_configured() && waiting;
         if !(self.create_in_stripe || waits) || customer.stripe_id.is_some() {
             return;
         }
-        if self.app.stripe.is_none() {
+        if !self.app.stripe_configured() {
             if !warnings.contains(&STRIPE_NOT_CONFIGURED) {
                 warnings.push(STRIPE_NOT_CONFIGURED);
             }

@@ -10,8 +10,8 @@ use shared::store::StoreError;
 use shared::store::key::Key;
 use shared::store::records::Guard;
 
-/// Whom a legacy system knew by `id`: one round trip, and another if `id` is the second id of a
-/// login.
+/// Whom a legacy system knew by `id`: one round trip, and another if `id` is one of a login, or two if
+/// it is its second.
 pub(crate) async fn customers(app: &App, id: &str) -> Result<BTreeSet<CustomerId>, StoreError> {
     let own = [Source::CustomersV2, Source::Clients].map(|source| CustomerId(source.id_of(id)));
     let aliases = [Source::CustomersV2, Source::Clients].map(|source| Key::legacy_id(source, id));
@@ -27,6 +27,8 @@ pub(crate) async fn customers(app: &App, id: &str) -> Result<BTreeSet<CustomerId
         Some(alias) => app.store.user(UserId(alias.owner)).await?,
         None => seen.get(&login)?,
     };
-    found.extend(user.and_then(|user| user.customer_v2_id));
+    if let Some(user) = user {
+        found.extend(app.store.customer_of(&user).await?.map(|customer| customer.internal_id));
+    }
     Ok(found)
 }

@@ -5,7 +5,6 @@ use shared::clock::Time;
 use shared::contact::{EmailAddress, Phone};
 use shared::domain::customer::{Contact, Metadata};
 use shared::domain::get_or_create::Request;
-use shared::domain::user::User;
 use shared::http::ApiError;
 use shared::http::fields::{Fields, FromFields, Opaque, PlainId, StripeId};
 use shared::ids::{CustomerId, ExternalId, Identifier, UserId};
@@ -87,8 +86,8 @@ impl Subject {
         Ok(match (&self.identifier, guard) {
             (Identifier::Internal(id), _) => Some(*id),
             (Identifier::Number(_), Some(guard)) => {
-                let user: Option<User> = self.app.store.user(UserId(guard.owner)).await?;
-                user.and_then(|user| user.customer_v2_id)
+                let Some(user) = self.app.store.user(UserId(guard.owner)).await? else { return Ok(None) };
+                self.app.store.customer_of(&user).await?.map(|customer| customer.internal_id)
             }
             (_, guard) => guard.map(|guard| CustomerId(guard.owner)),
         })

@@ -29,7 +29,8 @@ pub(crate) async fn exact(app: &App, search: &str) -> Result<BTreeSet<CustomerId
     for identifier in issued.iter().chain(&given) {
         ids.extend(app.store.find_customer(identifier).await?.map(|customer| customer.internal_id));
     }
-    if issued.is_none() {
+    // What a legacy system called somebody may look like what is issued here.
+    if issued.is_none() || ids.is_empty() {
         ids.extend(legacy::customers(app, search).await?);
     }
     if let Ok(email) = EmailAddress::parse(search) {

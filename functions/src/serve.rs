@@ -1,13 +1,16 @@
 //! How a binary starts: configuration, app, its own rows of the table, and the Runtime API.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
+use aws_sdk_secretsmanager::config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Region};
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
+use mimalloc::MiMalloc;
 use shared::app::{App, Parts};
 use shared::clock::Clock;
 use shared::config::{Config, ConfigError, Need};
@@ -28,8 +31,17 @@ use uuid::Uuid;
 
 use crate::routes::{Function, router};
 
+/// Takes an eighth less CPU for a request than the C library's: `docs/decisions/0022-allocator.md`.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 /// A Lambda environment serves one request at a time.
 const CONCURRENT_HASHES: usize = 1;
+
+/// How long the keys may take: an init that Lambda ends after ten seconds says nothing of itself.
+const CONNECT: Duration = Duration::from_secs(1);
+const ATTEMPT: Duration = Duration::from_millis(1_500);
+const OPERATION: Duration = Duration::from_secs(5);
 
 /// Why a function did not start.
 pub type InitError = Box<dyn std::error::Error + Send + Sync>;
@@ -105,9 +117,16 @@ async fn keys(config: &Config, function: &Function, endpoint: &Endpoint) -> Resu
 
 fn secrets(endpoint: &Endpoint) -> aws_sdk_secretsmanager::Client {
     let region = endpoint.region.clone().unwrap_or_else(|| "us-east-1".into());
+    // The SDK waits for ever unless told otherwise.
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .operation_attempt_timeout(ATTEMPT)
+        .operation_timeout(OPERATION)
+        .build();
     let mut config = aws_sdk_secretsmanager::Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new(region));
+        .region(Region::new(region))
+        .timeout_config(timeouts);
     config.set_endpoint_url(std::env::var("AWS_ENDPOINT_URL_SECRETS_MANAGER").ok());
     if let Some(credentials) = &endpoint.credentials {
         config = config.credentials_provider(credentials.clone());

@@ -9,7 +9,7 @@ use std::time::Duration;
 use shared::app::App;
 use shared::clock::Time;
 use shared::domain::customer::Customer;
-use shared::domain::intent::{IntentState, Step, StripeIntent, newly_waiting};
+use shared::domain::intent::{IntentState, STALLED_AFTER, Step, StripeIntent, newly_waiting};
 use shared::domain::product::{Product, ProductId};
 use shared::domain::subscription::{Made, follow_made};
 use shared::http::ApiError;
@@ -42,7 +42,7 @@ pub(crate) async fn intend(
 ) -> Result<(), StoreError> {
     intend_subscriptions(app, transaction, before, after, catalogue, now);
     let waits = newly_waiting(before, after).next().is_some();
-    if app.stripe.is_none() || !waits || after.stripe_id.is_some() {
+    if !app.stripe_configured() || !waits || after.stripe_id.is_some() {
         return Ok(());
     }
     // One that somebody asked for earlier may be under way already.
@@ -67,7 +67,7 @@ pub(crate) fn intend_subscriptions(
     catalogue: &[Product],
     now: Time,
 ) {
-    if app.stripe.is_none() {
+    if !app.stripe_configured() {
         return;
     }
     for held in newly_waiting(before, after) {
@@ -211,6 +211,8 @@ impl Work<'_> {
             count(Metric::StripeRefused, 1, now.unix_ms());
             let product = intent.product_id.as_ref();
             tracing::error!(customer_id = %intent.customer_id, ?product, "Stripe refuses to make this");
+        } else {
+            report_stalled(intent, now);
         }
         self.save(intent).await?;
         Ok(None)
@@ -248,7 +250,9 @@ impl Work<'_> {
                 && let Err(error) = self.client.cancel_subscription(&made).await
             {
                 tracing::error!(customer_id = %intent.customer_id, made, %error, "a subscription was not canceled");
-                self.save(&intent.not_undone(now)).await?;
+                let waiting = intent.not_undone(now);
+                report_stalled(&waiting, now);
+                self.save(&waiting).await?;
                 return Ok(None);
             }
             transaction.save_intent(self.read, &intent.clone().closed(state, Some(made.clone())));
@@ -260,6 +264,16 @@ impl Work<'_> {
                 Err(refused) => return Err(refused.into()),
             }
         }
+    }
+}
+
+/// Tells an operator of an intent that waits again and again: by itself it would wait for ever, as
+/// with a key of the account that was revoked.
+fn report_stalled(intent: &StripeIntent, now: Time) {
+    if intent.failures >= STALLED_AFTER {
+        count(Metric::StripeStalled, 1, now.unix_ms());
+        let (product, failures) = (intent.product_id.as_ref(), intent.failures);
+        tracing::error!(customer_id = %intent.customer_id, ?product, failures, "Stripe fails again and again");
     }
 }
 

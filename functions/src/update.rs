@@ -13,7 +13,7 @@ use shared::ids::{CustomerId, UserId};
 use shared::store::counter::{Drawn, Want};
 use shared::store::key::Key;
 use shared::store::members::{EmailMembers, MAX_MEMBERS, MemberLists};
-use shared::store::recheck::{Shared, around};
+use shared::store::recheck::{Shared, around_link, around_unlink};
 use shared::store::records::Guard;
 use shared::store::retry::Backoff;
 use shared::store::{Conflict, Refused, StoreError, Transaction};
@@ -181,12 +181,11 @@ impl<'a> Update<'a> {
         if self.request.user_id == Patch::Keep || !moved {
             return Vec::new();
         }
-        let user = match &change.login {
-            Some(Login::Existing(user)) => Some(&**user),
-            Some(Login::New(_)) => None,
-            None => change.user.as_ref().map(|(before, _)| before),
-        };
-        around(&change.before, user)
+        match &change.login {
+            Some(Login::Existing(user)) => around_link(&change.before, user),
+            Some(Login::New(_)) => around_unlink(&change.before, None),
+            None => around_unlink(&change.before, change.user.as_ref().map(|(before, _)| before)),
+        }
     }
 
     /// Puts the change into `transaction`; answers the customer as it will be.
@@ -210,7 +209,7 @@ impl<'a> Update<'a> {
             catalogue = self.app.store.products().await?;
             let fingerprint = after.fingerprint.as_deref();
             let used = self.app.store.trials_used(&catalogue, after.internal_id, fingerprint).await?;
-            let stripe_configured = self.app.stripe.is_some();
+            let stripe_configured = self.app.stripe_configured();
             let offer = Offer { catalogue: &catalogue, defaults: true, trials_used: &used, stripe_configured };
             offer.start(&mut after.products, None, self.now);
         }

@@ -33,7 +33,7 @@ pub struct Parts {
     pub webhook_secrets: Vec<Secret>,
     /// Where a lead pays.
     pub checkout: Checkout,
-    /// Stripe's API; `None` means that no call is ever made.
+    /// Stripe's API; `None` means that no call is ever made from here.
     pub stripe: Option<StripeClient>,
     /// How messages leave.
     pub mailer: Mailer,
@@ -44,6 +44,15 @@ impl App {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
+    }
+}
+
+impl Parts {
+    /// Whether Stripe is called at all, from here or by a function that has the key: whoever only
+    /// writes down what is to be made needs none.
+    #[must_use]
+    pub fn stripe_configured(&self) -> bool {
+        self.settings.stripe_configured || self.stripe.is_some()
     }
 }
 

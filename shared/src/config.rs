@@ -23,6 +23,7 @@ pub enum Need {
 }
 
 /// The rules of one deployment. [`Default`] is what an empty environment means.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// What a reference begins with.
@@ -43,6 +44,8 @@ pub struct Settings {
     pub backfill_invites: bool,
     /// Whether public routes are rate limited.
     pub rate_limits: bool,
+    /// Whether what is intended at Stripe is made there, be it by another function.
+    pub stripe_configured: bool,
     /// Where people reach the service, without a trailing slash.
     pub public_base_url: Option<String>,
     /// Origins that browsers may call from.
@@ -61,6 +64,7 @@ impl Default for Settings {
             auto_create_customers: true,
             backfill_invites: false,
             rate_limits: true,
+            stripe_configured: false,
             public_base_url: None,
             cors_origins: Vec::new(),
         }
@@ -80,7 +84,7 @@ pub struct Config {
     pub keys_secret_arn: Option<String>,
     /// Secrets of the webhook endpoint; any may match.
     pub webhook_secrets: Vec<Secret>,
-    /// Stripe's API; `None` means that no call is ever made.
+    /// Stripe's API; `None` means that no call is ever made from here.
     pub stripe: Option<StripeConfig>,
     /// The sender of e-mail.
     pub mail_from: Option<String>,
@@ -195,6 +199,7 @@ impl Environment<'_> {
                 .unwrap_or(default.auto_create_customers),
             backfill_invites: self.parsed("BACKFILL_INVITES", switch)?.unwrap_or(default.backfill_invites),
             rate_limits: self.parsed("RATE_LIMITS", switch)?.unwrap_or(default.rate_limits),
+            stripe_configured: self.parsed("STRIPE_CONFIGURED", switch)?.unwrap_or(default.stripe_configured),
             public_base_url: self.parsed("PUBLIC_BASE_URL", base_url)?,
             cors_origins: self.list("CORS_ORIGINS"),
         })
@@ -290,6 +295,7 @@ mod tests {
             ("PASSWORD_MIN_LENGTH", "1"),
             ("PHONE_DEFAULT_COUNTRY", "Atlantis"),
             ("RATE_LIMITS", "maybe"),
+            ("STRIPE_CONFIGURED", "sk_live_1"),
             ("PUBLIC_BASE_URL", "example.com"),
             ("JWT_KEYS", "k1:c2hvcnQ="),
             ("CRN_PREFIX", "PLE 1"),

@@ -22,16 +22,21 @@ pub enum Metric {
     DuplicateEvents,
     /// Paid checkouts that name no customer we know.
     UnmatchedPayments,
-    /// Webhook events with a good signature that cannot be read, or that name two customers at once.
+    /// Webhook events with a good signature that cannot be read, or that name a customer whose Stripe
+    /// customer is another.
     PoisonEvents,
     /// Webhook events that wait for somebody to have their Stripe customer.
     ParkedEvents,
+    /// Parked events that were applied, once their Stripe customer was somebody's.
+    ReplayedEvents,
     /// Checkout sessions that Stripe did not make: leads who could not pay at once.
     CheckoutFailed,
     /// Stripe customers whose customer was deleted, or had another, when they were made.
     StripeOrphans,
     /// Stripe customers and subscriptions that Stripe refused for good.
     StripeRefused,
+    /// Runs of an intent that Stripe has failed for an hour and more.
+    StripeStalled,
     /// Messages handed to e-mail or SMS.
     MessagesSent,
     /// Messages that a later change of credentials made void.
@@ -42,7 +47,7 @@ pub enum Metric {
     MessagesOverdue,
     /// Rows that the backfill could not decide.
     BackfillAmbiguous,
-    /// Rows that the backfill failed on.
+    /// Rows, and other entries of the queue, that the backfill failed on.
     BackfillErrors,
 }
 

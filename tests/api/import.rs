@@ -11,7 +11,7 @@ use harness::faults::{Fault, Kind, When};
 use harness::legacy::{self, Manifest};
 use harness::world::text;
 use harness::{TestApp, World};
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::app::App;
 use shared::domain::legacy::Source;
 use tempfile::TempDir;
@@ -225,6 +225,29 @@ async fn pointers_are_stored_as_found_and_followed_by_either_id() {
         let rows = admin.get(&format!("/v1/customers?search={search}")).await.expect(200);
         assert_eq!(rows.json["data"][0]["internal_id"], found["internal_id"], "{search}");
         assert_eq!(rows.json["count"], 1, "{search}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_id_finds_its_row_whatever_its_form() {
+    let (app, _, admin) = TestApp::start().await;
+    let folder = folder(&[(
+        Source::CustomersV2,
+        r#"{"_id":{"$uuid":"0190a1c2-0000-7000-8000-000000000000"},"id":"cust-1","status":"active"}
+{"_id":"PL7","id":"cust-2","status":"active"}
+{"_id":"PLE-CVP-2024-000007","id":"cust-3","status":"active"}
+"#,
+    )]);
+    import(&app.app, folder.path(), false).await;
+    let world = app.world().await;
+    let second_ids = ["0190a1c2-0000-7000-8000-000000000000", "PL7", "PLE-CVP-2024-000007"];
+    for (second_id, id) in second_ids.into_iter().zip(["cust-1", "cust-2", "cust-3"]) {
+        let expected = &customer(&world, Source::CustomersV2, id)["internal_id"];
+        let rows = admin.get(&format!("/v1/customers?search={second_id}")).await.expect(200);
+        assert_eq!(&rows.json["data"][0]["internal_id"], expected, "{second_id}");
+        let assignment = json!({ "customer": second_id, "delivery_boy": null });
+        let assigned = admin.post("/admin/delivery-assignments", assignment).await.expect(200);
+        assert_eq!(&assigned.json["customer"]["internal_id"], expected, "{second_id}");
     }
 }
 

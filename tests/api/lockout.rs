@@ -103,6 +103,19 @@ async fn parallel_charges_never_hand_out_more_comparisons_than_there_are() {
 }
 
 #[tokio::test]
+async fn a_count_that_came_again_is_not_taken_for_the_one_that_was_read() {
+    let (app, _, _) = TestApp::start().await;
+    let store = app.raw_store();
+    let (_, read) = store.charge_attempt("somebody", None, "home", START).await.unwrap();
+    store.clear_attempts(read.clone(), "home", START).await.unwrap();
+    assert!(app.world().await.of("login_attempts").is_empty());
+    store.charge_attempt("somebody", None, "bad", START).await.unwrap();
+    let (_, late) = store.charge_attempt("somebody", Some(read), "late", START).await.unwrap();
+    let counted: Vec<&str> = late.attempts.addresses.keys().map(String::as_str).collect();
+    assert_eq!(counted, ["bad", "late"], "the guess in between is not forgotten");
+}
+
+#[tokio::test]
 async fn the_lock_doubles_and_attempts_while_it_holds_do_not_extend_it() {
     let (app, nobody, _) = TestApp::start().await;
     with_user(&app, EMAIL, Role::Admin, Some(PASSWORD)).await;

@@ -209,3 +209,14 @@ async fn without_stripe_the_caller_is_told() {
     let created = admin.post("/v1/customers", body("a")).await.expect(201);
     assert_eq!(created.json["warnings"], json!(["stripe_not_configured"]));
 }
+
+#[tokio::test]
+async fn who_has_no_key_but_knows_that_another_has_leaves_it_to_the_backfill() {
+    let (app, _, admin) = TestApp::start_with(|settings| settings.stripe_configured = true).await;
+    put_paid_default(&admin).await;
+    let made = admin.post("/v1/customers", json!({ "id": "a" })).await.expect(201);
+    assert_eq!(made.json["products"][0]["status"], "scheduled");
+    let world = app.world().await;
+    world.assert_straight();
+    assert_eq!(world.of("stripe_intent")[0]["state"], "pending");
+}

@@ -12,6 +12,7 @@ use harness::pause::Pause;
 use shared::app::App;
 use shared::contact::EmailAddress;
 use shared::domain::customer::{Customer, Origin, Status};
+use shared::domain::ledger::RunState;
 use shared::domain::matching::Review;
 use shared::domain::user::{Role, User};
 use shared::ids::{CustomerId, UserId};
@@ -39,6 +40,13 @@ async fn last_run(app: &TestApp) -> Uuid {
 async fn all_down(app: &App, run: Uuid) -> Undone {
     let undone = down(app, run, false, |entry, why| panic!("{entry:?} is spared: {}", why.reason())).await;
     undone.unwrap().unwrap()
+}
+
+/// Checks that every customer waits for a migration, and that nobody has a login.
+async fn assert_staged(app: &TestApp) {
+    let world = app.world().await;
+    assert!(world.of("customer").iter().all(|customer| customer["review"] == "staged"));
+    assert!(world.of("user").iter().all(|user| user["role"] != "customer"));
 }
 
 /// Lets `work` go on until it is held; it must not come to its end before.
@@ -75,6 +83,8 @@ async fn what_is_migrated_while_it_is_taken_back_is_taken_back_too() {
     let (other, elsewhere) = app.another();
     // The run itself, its first row, and now the second.
     let migrating = app.connector.pause(&When::Operation("TransactWriteItems", 3));
+    // It has written all six, and is about to say so.
+    let finishing = app.connector.pause(&When::Operation("TransactWriteItems", 8));
     let mut migration = pin!(up(&app.app, false, |_| {}));
     until_held(&mut migration, &migrating).await;
     let run = last_run(&app).await;
@@ -82,11 +92,31 @@ async fn what_is_migrated_while_it_is_taken_back_is_taken_back_too() {
     let mut undo = pin!(all_down(&other, run));
     until_held(&mut undo, &undoing).await;
     migrating.resume();
-    let migrated = migration.await.unwrap();
+    until_held(&mut migration, &finishing).await;
     undoing.resume();
-    assert_eq!(undo.await, Undone { restored: migrated.tally.total, spared: 0, before: 0 });
-    let world = app.world().await;
-    assert!(world.of("customer").iter().all(|customer| customer["review"] == "staged"));
+    assert_eq!(undo.await, Undone { restored: 6, spared: 0, before: 0 });
+    finishing.resume();
+    let migrated = migration.await.unwrap();
+    assert_eq!((migrated.undone, migrated.tally.total, migrated.remaining), (true, 6, 6));
+    assert_staged(&app).await;
+}
+
+#[tokio::test]
+async fn what_is_written_after_the_undo_was_through_is_taken_back_too() {
+    let (app, _, _) = TestApp::start().await;
+    import(&app, 6).await;
+    let (other, _) = app.another();
+    let migrating = app.connector.pause(&When::Operation("TransactWriteItems", 3));
+    let mut migration = pin!(up(&app.app, false, |_| {}));
+    until_held(&mut migration, &migrating).await;
+    let run = last_run(&app).await;
+    assert_eq!(all_down(&other, run).await, Undone { restored: 1, spared: 0, before: 0 });
+    migrating.resume();
+    let migrated = migration.await.unwrap();
+    assert_eq!((migrated.undone, migrated.tally.total, migrated.remaining), (true, 6, 6));
+    assert_staged(&app).await;
+    let run = app.raw_store().run(run).await.unwrap().unwrap();
+    assert_eq!(run.state, RunState::Undone);
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ SOURCES = ROOT / "functions" / "src"
 FORTNIGHT_SECONDS = 14 * 24 * 60 * 60
 MOST_METRICS_OF_AN_ALARM = 10
 UNRESERVED_CONCURRENCY = 100
+MOST_SECONDS_OF_A_FUNCTION = 900
 
 # What each function does to the table itself. A transaction is authorised as what is in it: PutItem,
 # DeleteItem, ConditionCheckItem. GetItem everybody has, for init warms the connection with it.
@@ -83,16 +84,23 @@ TOLD_BY_SOURCE = {
     "AUTO_CREATE_CUSTOMERS": r"\bauto_create_customers\b",
     "BACKFILL_INVITES": r"\bbackfill_invites\b",
 }
-# Whoever may give a product that Stripe is told of, resumes telling, or ends a subscription.
-CALLS_STRIPE = ["intake-submit", "stripe-webhook", "register", "create-customer", "update-customer", "delete-customer", "check", "track", "backfill"]
+# Whoever opens a checkout, makes what is intended, or ends a subscription: who calls Stripe.
+CALLS_STRIPE = ["intake-submit", "create-customer", "delete-customer", "backfill"]
+CALL_OF_STRIPE = r"&app\.stripe\b|\bcheckout\.session_for\(|\bstripe_customer::(pursue|resume)\("
+# Whoever may give a product that Stripe is to be told of, and leaves the telling to the backfill.
+INTENDS = ["stripe-webhook", "register", "update-customer", "check", "track"]
 TOLD_ANYWAY = {binary: {"STRIPE_API_KEY"} for binary in CALLS_STRIPE}
+TOLD_ANYWAY |= {binary: {"STRIPE_CONFIGURED"} for binary in INTENDS}
 TOLD_ANYWAY["intake-submit"] |= {"STRIPE_PRICE_ID", "PUBLIC_BASE_URL"}
+
+# What is counted for whoever looks, and rings for nobody: docs/OPERATIONS.md says when to look.
+SILENT = {"ReferencesDrawn", "NumbersDrawn", "DuplicateEvents", "MessagesSent", "MessagesVoided", "MessagesFailed", "BackfillAmbiguous"}
 
 # The environment of a Lambda binary, docs/API.md.
 ENVIRONMENT = set(
     """
     TABLE_NAME JWT_KEYS_SECRET_ARN JWT_TTL_SECONDS STRIPE_WEBHOOK_SECRETS STRIPE_API_KEY STRIPE_API_BASE
-    STRIPE_PRICE_ID PUBLIC_BASE_URL CORS_ORIGINS CRN_PREFIX CUSTOMER_NUMBER_PREFIX PLACEHOLDER_EMAIL_DOMAIN
+    STRIPE_CONFIGURED STRIPE_PRICE_ID PUBLIC_BASE_URL CORS_ORIGINS CRN_PREFIX CUSTOMER_NUMBER_PREFIX PLACEHOLDER_EMAIL_DOMAIN
     PHONE_DEFAULT_COUNTRY PASSWORD_MIN_LENGTH AUTO_CREATE_CUSTOMERS BACKFILL_INVITES RATE_LIMITS MAIL_FROM
     """.split()
 )
@@ -352,6 +360,14 @@ def test_secrets_of_stripe_come_from_secrets_manager_to_whoever_needs_them(templ
         assert all("{{resolve:secretsmanager:${" in json.dumps(it) for it in told.values())
 
 
+def test_who_never_calls_stripe_is_told_whether_others_do_and_has_no_key(template):
+    assert {it for it in BINARIES if re.search(CALL_OF_STRIPE, source(it))} == set(CALLS_STRIPE)
+    for name in INTENDS:
+        told = by_binary(template, name)["Environment"]["Variables"]
+        assert told["STRIPE_CONFIGURED"] == {"Fn::If": ["HasStripeApiKey", "true", "false"]}
+        assert "{{resolve:secretsmanager:${StripeApiKeySecretId}" not in json.dumps(told)
+
+
 def test_a_flood_can_starve_nobody_else(template):
     """Reserved for the payment, and for whatever hashes for strangers or for whoever has an account."""
     reserved = {
@@ -456,14 +472,26 @@ def test_one_bad_message_does_not_hold_up_the_stream(template):
 def test_the_schedule_gives_up_and_says_so(template):
     backfill = by_binary(template, "backfill")
     (schedule,) = [it["Properties"] for it in backfill["Events"].values()]
-    assert schedule["Schedule"] == "rate(5 minutes)"
     assert schedule["DeadLetterConfig"]["Arn"] == get_att("BackfillDeadLetters", "Arn")
     invoke = backfill["EventInvokeConfig"]
     assert invoke["DestinationConfig"]["OnFailure"]["Destination"] == get_att("BackfillDeadLetters", "Arn")
     for retries in (schedule["RetryPolicy"], invoke):
         assert retries["MaximumRetryAttempts"] <= 2
         assert retries["MaximumEventAgeInSeconds"] <= 300
-    assert backfill["Timeout"] <= 300
+
+
+def test_a_run_of_the_backfill_ends_before_the_next_and_none_is_missed_for_silent(template):
+    backfill, silent = by_binary(template, "backfill"), properties(template, "BackfillSilent")
+    (schedule,) = [it["Properties"]["Schedule"] for it in backfill["Events"].values()]
+    assert schedule == {"Fn::Sub": "rate(${BackfillMinutes} minutes)"}
+    assert backfill["Timeout"] == {"Fn::FindInMap": ["Backfill", ref("BackfillMinutes"), "Seconds"]}
+    parameter, seconds = template["Parameters"]["BackfillMinutes"], template["Mappings"]["Backfill"]
+    assert seconds == {str(it): {"Seconds": 60 * it} for it in parameter["AllowedValues"]}
+    assert parameter["Default"] in parameter["AllowedValues"]
+    assert max(parameter["AllowedValues"]) * 60 <= MOST_SECONDS_OF_A_FUNCTION
+    # Two periods in a row hold a run, wherever they begin.
+    assert silent["EvaluationPeriods"] >= 2
+    assert max(parameter["AllowedValues"]) * 60 <= silent["Period"]
 
 
 def test_dead_letters_are_encrypted_and_kept_a_fortnight(template):
@@ -492,6 +520,14 @@ def test_every_function_rings_once(template, metric):
     assert sorted(rings) == FUNCTIONS
 
 
+def counted():
+    """shared/src/telemetry.rs: the names of what the functions count."""
+    telemetry = (ROOT / "shared" / "src" / "telemetry.rs").read_text()
+    assert 'NAMESPACE: &str = "Rollcall";' in telemetry
+    (variants,) = re.findall(r"^pub enum Metric \{\n(.*?)^\}", telemetry, re.MULTILINE | re.DOTALL)
+    return set(re.findall(r"^    (\w+),$", variants, re.MULTILINE))
+
+
 def test_everything_that_can_stall_rings(template):
     metrics = [(metric, of) for _, metric, of in watched(template)]
     for queue in of_type(template, "AWS::SQS::Queue"):
@@ -500,14 +536,25 @@ def test_everything_that_can_stall_rings(template):
     assert {"IteratorAge", "5xx", "WebhookServerErrors", "SystemErrors", "WriteThrottleEvents"} <= names
 
 
+def test_what_the_functions_count_rings_or_is_said_not_to(template):
+    ours = {metric for namespace, metric, _ in watched(template) if namespace == '"Rollcall"'}
+    assert ours == counted() - SILENT
+    assert SILENT <= counted()
+    operations = (ROOT / "docs" / "OPERATIONS.md").read_text()
+    assert [it for it in counted() if f"`{it}`" not in operations] == []
+
+
 @pytest.mark.parametrize(
     ("name", "statistic", "period"),
     [
         ("MessagesOverdue", "Maximum", 3600),
+        # What fails once may mend by itself: every run of the hour met one.
+        ("BackfillErrors", "Minimum", 3600),
         ("UnmatchedPayments", "Sum", 300),
         ("PoisonEvents", "Sum", 300),
         ("CheckoutFailed", "Sum", 300),
         ("StripeRefused", "Sum", 300),
+        ("StripeStalled", "Sum", 300),
         ("StripeOrphans", "Sum", 300),
     ],
 )
@@ -517,9 +564,49 @@ def test_a_count_of_ours_rings_as_soon_as_there_is_one(template, name, statistic
     assert (alarm["Statistic"], alarm["Period"], alarm["EvaluationPeriods"]) == (statistic, period, 1)
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
     assert alarm["TreatMissingData"] == "notBreaching"
-    telemetry = (ROOT / "shared" / "src" / "telemetry.rs").read_text()
-    assert re.search(rf"^    {name},$", telemetry, re.MULTILINE)
-    assert 'NAMESPACE: &str = "Rollcall";' in telemetry
+    assert name in counted()
+
+
+def dimensions(template, alarm):
+    """Of every metric that `alarm` looks at, its name and all dimensions but the table."""
+    for it in properties(template, alarm)["Metrics"]:
+        if "MetricStat" in it:
+            metric = it["MetricStat"]["Metric"]
+            yield metric["MetricName"], *[of["Value"] for of in metric["Dimensions"] if of["Name"] != "TableName"]
+
+
+def test_the_table_rings_for_each_of_its_indexes_and_for_whatever_is_done_to_it(template):
+    indexes = [it["IndexName"] for it in properties(template, "Table")["GlobalSecondaryIndexes"]]
+    throttled = {(metric, *of) for metric in ("ReadThrottleEvents", "WriteThrottleEvents") for of in [(), *zip(indexes)]}
+    assert set(dimensions(template, "TableThrottles")) == throttled
+    verbs = {verb for verbs in VERBS.values() for verb in verbs.split()} - {"ConditionCheck"}
+    done = {verb if verb in ("Query", "Scan") else f"{verb}Item" for verb in verbs} | {"TransactWriteItems"}
+    assert {of for _, of in dimensions(template, "TableSystemErrors")} == done
+
+
+def test_a_wrong_signing_secret_rings_and_a_stranger_beside_stripe_does_not(template):
+    counted = {}
+    for filter_ in of_type(template, "AWS::Logs::MetricFilter").values():
+        (transformation,) = filter_["Properties"]["MetricTransformations"]
+        assert filter_["Properties"]["LogGroupName"] == ref("AccessLogs")
+        counted[transformation["MetricName"]] = filter_["Properties"]["FilterPattern"]
+    route = '{ ($.route = "POST /api/webhooks/stripe") && ($.status = %d) }'
+    assert counted["WebhookRefused"] == route % 400
+    assert counted["WebhookAccepted"] == route % 200
+    alarm = properties(template, "WebhookRefused")
+    (silenced,) = [it["Expression"] for it in alarm["Metrics"] if "Expression" in it]
+    assert silenced == "IF(FILL(accepted, 0) == 0, FILL(refused, 0), 0)"
+    assert {it["MetricStat"]["Period"] for it in alarm["Metrics"] if "MetricStat" in it} == {3600}
+
+
+def test_an_event_that_is_parked_rings_unless_it_is_applied_within_the_day(template):
+    alarm = properties(template, "ParkedEvents")
+    counted = {it["Id"]: it["MetricStat"]["Metric"] for it in alarm["Metrics"] if "MetricStat" in it}
+    assert counted["parked"] == {"Namespace": "Rollcall", "MetricName": "ParkedEvents"}
+    assert counted["replayed"] == {"Namespace": "Rollcall", "MetricName": "ReplayedEvents"}
+    (waiting,) = [it["Expression"] for it in alarm["Metrics"] if "Expression" in it]
+    assert waiting == "FILL(parked, 0) - FILL(replayed, 0)"
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
 
 
 def test_a_backfill_that_does_not_run_rings(template):

@@ -74,7 +74,7 @@ pub async fn handle(
         let mut transaction = app.store.transaction();
         transaction.save_user(Some(&before), &after);
         match transaction.commit(&app.store).await {
-            Ok(()) => return Ok(session(&app, after, now)),
+            Ok(()) => return session(&app, after, now).await,
             Err(Refused::Conflict(_)) if races.wait().await => {}
             Err(refused) => return Err(refused.into()),
         }

@@ -1,6 +1,7 @@
 //! Deletes a customer together with its login. Its reference and number stay issued.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
@@ -8,6 +9,7 @@ use axum::extract::{Path, Query, State};
 use serde::Serialize;
 use shared::app::App;
 use shared::domain::customer::Customer;
+use shared::domain::linking::Pair;
 use shared::domain::product::{HeldProduct, ProductStatus};
 use shared::domain::user::User;
 use shared::http::ApiError;
@@ -17,7 +19,11 @@ use shared::store::key::Key;
 use shared::store::members::{EmailMembers, MemberLists};
 use shared::store::retry::Backoff;
 use shared::store::{Refused, Transaction};
+use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
+
+/// How long Stripe may take, for however many subscriptions: less than a request has.
+const BUDGET: Duration = Duration::from_secs(6);
 
 /// That it is done.
 #[derive(Serialize, ToSchema)]
@@ -48,9 +54,10 @@ pub async fn handle(
     let cancel = cancel_subscriptions(&query)?;
     let now = app.clock.now();
     let mut customer = app.store.find_customer(&identifier).await?.ok_or(ApiError::CustomerNotFound)?;
-    let mut races = Backoff::new();
+    let (mut races, end) = (Backoff::new(), Instant::now() + BUDGET);
     loop {
-        end_subscriptions(&app, &customer, cancel).await?;
+        let ended = timeout_at(end, end_subscriptions(&app, &customer, cancel)).await;
+        ended.unwrap_or_else(|_| out_of_time(&customer, cancel))?;
         let (user, lists) = read(&app, &customer).await?;
         let mut transaction: Transaction = app.store.transaction();
         transaction.delete_customer(&customer, &lists, now);
@@ -102,6 +109,16 @@ async fn end_subscriptions(app: &App, customer: &Customer, cancel: bool) -> Resu
     Ok(())
 }
 
+/// What is left when Stripe took too long: a retry goes on with it, if the caller wants it canceled.
+/// Else Stripe ends it by itself, as above.
+fn out_of_time(customer: &Customer, cancel: bool) -> Result<(), ApiError> {
+    if cancel {
+        return Err(ApiError::Unavailable("Stripe took too long".into()));
+    }
+    tracing::warn!(customer_id = %customer.internal_id, "not canceled: Stripe took too long");
+    Ok(())
+}
+
 /// The login that goes with the customer, unless it is another's, and the list it leaves.
 async fn read(app: &App, customer: &Customer) -> Result<(Option<User>, MemberLists), ApiError> {
     let list = customer.contact.email.as_ref().map(Key::email_members);
@@ -112,7 +129,7 @@ async fn read(app: &App, customer: &Customer) -> Result<(Option<User>, MemberLis
     }
     let batch = app.store.batch_get(keys).await?;
     let user: Option<User> = user.map(|key| batch.get(&key)).transpose()?.flatten();
-    let user = user.filter(|user| user.customer_v2_id == Some(customer.internal_id));
+    let user = user.filter(|user| Pair::of(customer, user).is_some());
     let list: Option<EmailMembers> = list.map(|key| batch.get(&key)).transpose()?.flatten();
     Ok((user, MemberLists::of(list)))
 }

@@ -142,11 +142,7 @@ async fn hand_over(app: &App, identifier: &Identifier, now: Time) -> Result<Resp
 /// The customer and its login, who must be waiting for a password.
 async fn read(app: &App, identifier: &Identifier) -> Result<(Customer, User), ApiError> {
     let customer = app.store.find_customer(identifier).await?.ok_or(ApiError::CustomerNotFound)?;
-    let user = match customer.user_id {
-        Some(id) => app.store.user(id).await?,
-        None => None,
-    };
-    let user = user.filter(|user| user.customer_v2_id == Some(customer.internal_id)).ok_or(ApiError::UserNotFound)?;
+    let user = app.store.login_of(&customer).await?.ok_or(ApiError::UserNotFound)?;
     if user.is_activated() {
         return Err(ApiError::AlreadyActive);
     }

@@ -61,7 +61,7 @@ pub async fn handle(
     let account = Account::find(&app, &login).await?;
     let user = verify(&app, account, &address_hash(&client, &app), &password, now).await?;
     let user = rehash(&app, user, &password, now).await?;
-    Ok(session(&app, user, now))
+    session(&app, user, now).await
 }
 
 /// The user of `account`, if `password` is theirs and the bounds of [`shared::domain::attempts`]
@@ -101,9 +101,10 @@ async fn rehash(app: &App, user: User, password: &Secret, now: Time) -> Result<U
 }
 
 /// The answer that signs `user` in.
-pub(super) fn session(app: &App, user: User, now: Time) -> Response {
+pub(super) async fn session(app: &App, user: User, now: Time) -> Result<Response, ApiError> {
+    let user = app.store.without_half_link(user).await?;
     let session = TokenView::sign(app, &user, now);
-    no_store(StatusCode::OK, SessionView { user: user.into(), session })
+    Ok(no_store(StatusCode::OK, SessionView { user: user.into(), session }))
 }
 
 /// What is read before anybody is let in: for a known and an unknown login alike.

@@ -7,6 +7,7 @@ use shared::app::App;
 use shared::clock::Time;
 use shared::domain::balance::Usage;
 use shared::domain::customer::Customer;
+use shared::domain::linking::Pair;
 use shared::domain::user::User;
 use shared::http::ApiError;
 use shared::http::caller::{Session, live};
@@ -30,9 +31,10 @@ pub struct MeResponse {
 }
 
 impl MeResponse {
-    /// A user and their customer.
+    /// A user and the customer that they are linked with.
     #[must_use]
     pub fn new(user: User, customer: Option<Customer>, usage: &[Usage], now: Time) -> Self {
+        let user = User { customer_v2_id: customer.as_ref().map(|customer| customer.internal_id), ..user };
         let customer = customer.map(|customer| CustomerView::new(customer, usage, now));
         Self { user: user.into(), customer }
     }
@@ -67,7 +69,7 @@ pub(super) async fn read(app: &App, claims: &Claims) -> Result<Picture, ApiError
     let (batch, usage) = tokio::join!(heads, usage_of(app, claims.customer_v2_id));
     let batch = batch?;
     let user: Option<User> = batch.get(&user_key)?;
-    let (customer, usage) = match user.as_ref().and_then(|user| user.customer_v2_id) {
+    let (customer, usage): (Option<Customer>, Vec<Usage>) = match user.as_ref().and_then(|user| user.customer_v2_id) {
         None => (None, Vec::new()),
         Some(id) if claims.customer_v2_id == Some(id) => (batch.get(&Key::customer(id))?, usage?),
         Some(id) => {
@@ -75,6 +77,10 @@ pub(super) async fn read(app: &App, claims: &Claims) -> Result<Picture, ApiError
             (customer?, usage?)
         }
     };
+    // What only they say is theirs may be somebody else's.
+    let linked = |customer: &Customer| user.as_ref().is_some_and(|user| Pair::of(customer, user).is_some());
+    let customer = customer.filter(linked);
+    let usage = if customer.is_some() { usage } else { Vec::new() };
     Ok(Picture { user, customer, usage })
 }
 

@@ -152,7 +152,7 @@ impl Registration {
         };
         // Nobody who is new has tried anything before, as far as anybody can tell.
         let trials_used = &BTreeSet::new();
-        let offer = Offer { catalogue, defaults: true, trials_used, stripe_configured: self.app.stripe.is_some() };
+        let offer = Offer { catalogue, defaults: true, trials_used, stripe_configured: self.app.stripe_configured() };
         offer.start(&mut customer.products, None, self.now);
         let (crn, number) = (drawn.crn.clone(), drawn.number.clone());
         let frozen = Frozen { user_id: self.user_id, crn, number, now: self.now };
@@ -185,8 +185,8 @@ impl Registration {
         let found: Option<IdempotencyMarker> = batch.get(&key.key())?;
         let Some(marker) = key.replay(found, self.now)? else { return Ok(None) };
         let customer = self.app.store.customer(marker.customer_id).await?;
-        let user = match customer.and_then(|customer| customer.user_id) {
-            Some(id) => self.app.store.user(id).await?,
+        let user = match &customer {
+            Some(customer) => self.app.store.login_of(customer).await?,
             None => None,
         };
         // Once its owner has changed the password or signed out everywhere, the old request is no
@@ -210,10 +210,10 @@ impl Registration {
             Some(id) => self.app.store.customer(id).await?,
             None => None,
         };
-        let user_id = guard.map(|guard| UserId(guard.owner)).or(customer.as_ref().and_then(|c| c.user_id));
-        let user = match user_id {
-            Some(id) => self.app.store.user(id).await?,
-            None => None,
+        let user = match (guard, &customer) {
+            (Some(guard), _) => self.app.store.user(UserId(guard.owner)).await?,
+            (None, Some(customer)) => self.app.store.login_of(customer).await?,
+            (None, None) => None,
         };
         if user.is_none() && customer.is_none() {
             return Ok(());

@@ -29,6 +29,7 @@ use shared::stripe::signature;
 use shared::telemetry::{Metric, count};
 use utoipa::ToSchema;
 
+use crate::account::unheld;
 use crate::billing::{Account, key_of, replay_in_time};
 use crate::stripe_customer::intend;
 
@@ -96,9 +97,12 @@ impl Webhook {
                 return Ok(DUPLICATE);
             }
             let shop = Shop { catalogue: &catalogue, trials_used: &trials_used };
-            let (transaction, answer) = self.decide(&batch, shop, &mut drawn).await?;
+            let (transaction, answer, metric) = self.decide(&batch, shop, &mut drawn).await?;
             match transaction.commit(&self.app.store).await {
                 Ok(()) => {
+                    if let Some(metric) = metric {
+                        count(metric, 1, self.now.unix_ms());
+                    }
                     if parked {
                         self.replay().await;
                     }
@@ -165,24 +169,25 @@ impl Webhook {
         keys
     }
 
-    /// The transaction that the event amounts to, on what was read.
+    /// The transaction that the event amounts to, on what was read, its answer, and what to count
+    /// once it is committed.
     async fn decide(
         &self,
         batch: &Batch,
         shop: Shop<'_>,
         drawn: &mut Drawn,
-    ) -> Result<(Transaction, WebhookResponse), ApiError> {
-        let Some(checkout) = &self.checkout else { return Ok((self.record(self.ignore()), NEW)) };
-        let Some(customer) = self.find(checkout, batch).await? else {
-            if checkout.outcome == Outcome::Paid {
-                count(Metric::UnmatchedPayments, 1, self.now.unix_ms());
-            }
-            tracing::warn!(event = self.event.id, "a checkout names no customer of ours");
-            return Ok((self.record("no such customer"), NEW));
+    ) -> Result<(Transaction, WebhookResponse, Option<Metric>), ApiError> {
+        let Some(checkout) = &self.checkout else {
+            let (outcome, metric) = self.ignore();
+            return Ok((self.record(outcome), NEW, metric));
         };
         let paid = checkout.outcome == Outcome::Paid;
+        let Some(customer) = self.find(checkout, batch).await? else {
+            tracing::warn!(event = self.event.id, outcome = ?checkout.outcome, "a checkout names no customer of ours");
+            return Ok((self.record("no such customer"), NEW, paid.then_some(Metric::UnmatchedPayments)));
+        };
         if paid && batch.get::<CheckoutMarker>(&Key::checkout(&checkout.session.id))?.is_some() {
-            return Ok((self.record("session counted before"), DUPLICATE));
+            return Ok((self.record("session counted before"), DUPLICATE, None));
         }
         let pointer = Pointer::of(checkout, &customer, batch)?;
         let mut session = checkout.session.clone();
@@ -207,17 +212,16 @@ impl Webhook {
             transaction.create(&marker, Conflict::HandledBefore);
             add_alias(&mut transaction, checkout, &customer, pointer, self.now);
         }
-        Ok((transaction, NEW))
+        Ok((transaction, NEW, None))
     }
 
     /// What comes of an event that is no checkout. One that cannot be read is shown to an operator.
-    fn ignore(&self) -> &'static str {
+    fn ignore(&self) -> (&'static str, Option<Metric>) {
         if !self.event.is_poison() {
-            return "no effect";
+            return ("no effect", None);
         }
-        count(Metric::PoisonEvents, 1, self.now.unix_ms());
         tracing::warn!(event = self.event.id, "an event cannot be read");
-        "unreadable"
+        ("unreadable", Some(Metric::PoisonEvents))
     }
 
     /// The first customer that the checkout names and that exists.
@@ -245,7 +249,7 @@ impl Webhook {
             catalogue: shop.catalogue,
             defaults: before.is_lead(),
             trials_used: shop.trials_used,
-            stripe_configured: self.app.stripe.is_some(),
+            stripe_configured: self.app.stripe_configured(),
         };
         for warning in offer.start(&mut after.products, choice.as_ref(), self.now) {
             tracing::warn!(warning, "a default product was left out");
@@ -261,13 +265,13 @@ impl Webhook {
     ) -> Result<Transaction, ApiError> {
         let lists = MemberLists::default();
         let mut transaction = self.record("activated");
-        if let Some(user_id) = after.user_id {
+        if after.user_id.is_some() {
             let mut after = after;
             self.draw(drawn, after.customer_reference.is_none(), false).await?;
             after.customer_reference = after.customer_reference.or_else(|| drawn.crn.clone());
             transaction.save_customer(Some(before), &after, &lists);
             if before.status == Status::Inactive {
-                self.enable(&mut transaction, user_id).await?;
+                self.enable(&mut transaction, before).await?;
             }
             return Ok(transaction);
         }
@@ -287,11 +291,12 @@ impl Webhook {
             Some(email) => self.app.store.user_by_login(email).await?,
             None => None,
         };
-        Ok(Login::choose(customer, holder, domain))
+        Ok(unheld(&self.app, Login::choose(customer, holder, domain), self.user_id).await?)
     }
 
-    async fn enable(&self, transaction: &mut Transaction, user_id: UserId) -> Result<(), ApiError> {
-        if let Some(before) = self.app.store.user(user_id).await? {
+    /// Lets the login of `customer` in again, if it is theirs.
+    async fn enable(&self, transaction: &mut Transaction, customer: &Customer) -> Result<(), ApiError> {
+        if let Some(before) = self.app.store.login_of(customer).await? {
             let after = User { enabled: true, updated_at: self.now, ..before.clone() };
             transaction.save_user(Some(&before), &after);
         }

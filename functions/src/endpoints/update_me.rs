@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use shared::app::App;
 use shared::contact::Phone;
+use shared::domain::matching::Review;
 use shared::http::caller::{Session, settled};
 use shared::http::fields::{Fields, FromFields, Patch};
 use shared::http::problem::Problem;
@@ -63,6 +64,9 @@ pub async fn handle(
         change.name.apply(&mut changed_user.name);
         change.phone.apply(&mut changed_user.phone);
         changed_user.updated_at = now;
+        if changed_user.phone != user.phone {
+            changed_user.review = changed_user.review.map(Review::reached_differently);
+        }
         let mut transaction = app.store.transaction();
         transaction.save_user(Some(&user), &changed_user);
         if let Some(after) = &mut changed_customer {

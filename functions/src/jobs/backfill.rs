@@ -70,11 +70,10 @@ pub async fn on_schedule(app: &App, event: LambdaEvent<EventBridgeEvent>) -> Res
 pub async fn run(app: &App, deadline: Option<Time>) -> Result<Summary, ApiError> {
     let now = app.clock.now();
     let stop_at = deadline.map_or(now.plus_seconds(DEFAULT_SECONDS), |at| at.plus_seconds(-STOP_BEFORE_SECONDS));
-    let stripe_until = now.plus_seconds(STRIPE_SECONDS);
     let run_id = now.new_id();
     let mut walk = Walk::new(app, run_id, RunKind::Backfill, app.settings.backfill_invites);
-    let (mut overdue, mut start, mut report_due) = (0, None, false);
-    let (mut reconsidered, mut again) = (false, false);
+    let mut met = Met::new(app, now);
+    let (mut start, mut again) = (None, false);
     let stopped = 'pages: loop {
         let page = app.store.due_work(now, start, PAGE).await?;
         let mut rows = Vec::new();
@@ -82,64 +81,97 @@ pub async fn run(app: &App, deadline: Option<Time>) -> Result<Summary, ApiError>
             if app.clock.now() >= stop_at {
                 break 'pages true;
             }
-            match due {
-                Due::Customer(id) => rows.push(Row::Customer(id)),
-                Due::User(id) => rows.push(Row::User(id)),
-                Due::StripeIntent(..) if app.clock.now() >= stripe_until => {}
-                Due::Message(id) => {
-                    overdue += 1;
-                    resume(redrive(app, id, now).await, "a message could not be put on its way again", id);
-                }
-                Due::Purge(id) => {
-                    resume(app.store.purge(id).await, "what a deleted customer left was not purged", id);
-                }
-                Due::Replay(customer) => {
-                    resume(replay(app, &customer, now).await, "parked events could not be applied", customer);
-                }
-                Due::StripeIntent(id, product) => stripe_customer::resume(app, id, product.as_ref()).await,
-                Due::Recheck(key) => {
-                    let looked = app.store.reconsider(&key, now).await;
-                    reconsidered |= looked.is_ok();
-                    resume(looked, "nobody was looked at again", key);
-                }
-                Due::Report => report_due = true,
-            }
+            rows.extend(met.take_up(due).await);
         }
         if !walk.repair(&rows, Some(stop_at)).await? {
             break true;
         }
         start = page.next;
         if start.is_none() {
-            if again || !reconsidered {
+            if again || !met.reconsidered {
                 break false;
             }
             // Whoever came back stands in the queue before what brought them back.
             again = true;
             walk.again();
+            met.failed = 0;
         }
     };
     walk.finish().await?;
     let tally = walk.tally;
     // Last of all, so that it shows what the run did, and keeps nobody waiting.
-    if report_due && !stopped {
-        resume(reports::refresh(app, stop_at).await, "the reports could not be refreshed", run_id);
+    if met.report_due && !stopped {
+        met.note(reports::refresh(app, stop_at).await, "the reports could not be refreshed", run_id);
     }
     let remaining = if stopped { app.store.count_due_work(now).await? } else { tally.errors };
-    count(Metric::MessagesOverdue, overdue, now.unix_ms());
+    count(Metric::MessagesOverdue, met.overdue, now.unix_ms());
     count(Metric::BackfillAmbiguous, tally.ambiguous, now.unix_ms());
-    count(Metric::BackfillErrors, tally.errors, now.unix_ms());
+    count(Metric::BackfillErrors, tally.errors + met.failed, now.unix_ms());
     tracing::info!(
         %run_id, created = tally.created, linked = tally.linked, numbered = tally.numbered, crns = tally.crns,
         skipped = tally.skipped, ambiguous = tally.ambiguous, errors = tally.errors, total = tally.total, remaining,
-        overdue, "backfill"
+        overdue = met.overdue, failed = met.failed, "backfill"
     );
     Ok(Summary { run_id, tally, remaining })
 }
 
-/// What failed stays in the queue, and is no reason to stop.
-fn resume<E: std::fmt::Debug>(done: Result<(), E>, what: &'static str, whose: impl std::fmt::Display) {
-    if let Err(error) = done {
+/// What a run meets in the queue besides rows.
+struct Met<'a> {
+    app: &'a App,
+    now: Time,
+    /// Messages that were due.
+    overdue: u64,
+    /// Entries that it failed on.
+    failed: u64,
+    /// Whether somebody may have come back into the queue.
+    reconsidered: bool,
+    /// Whether somebody waits for the reports.
+    report_due: bool,
+}
+
+impl<'a> Met<'a> {
+    fn new(app: &'a App, now: Time) -> Self {
+        Self { app, now, overdue: 0, failed: 0, reconsidered: false, report_due: false }
+    }
+
+    /// Does what is due, or answers the row that is.
+    async fn take_up(&mut self, due: Due) -> Option<Row> {
+        let (app, now) = (self.app, self.now);
+        match due {
+            Due::Customer(id) => return Some(Row::Customer(id)),
+            Due::User(id) => return Some(Row::User(id)),
+            Due::Message(id) => {
+                self.overdue += 1;
+                self.note(redrive(app, id, now).await, "a message could not be put on its way again", id);
+            }
+            Due::Purge(id) => {
+                self.note(app.store.purge(id).await, "what a deleted customer left was not purged", id);
+            }
+            Due::Replay(customer) => {
+                self.note(replay(app, &customer, now).await, "parked events could not be applied", customer);
+            }
+            Due::StripeIntent(..) if app.clock.now() >= now.plus_seconds(STRIPE_SECONDS) => {}
+            Due::StripeIntent(id, product) => stripe_customer::resume(app, id, product.as_ref()).await,
+            Due::Recheck(key) => {
+                let looked = app.store.reconsider(&key, now).await;
+                self.reconsidered |= self.note(looked, "nobody was looked at again", key);
+            }
+            Due::Report => self.report_due = true,
+        }
+        None
+    }
+
+    /// What failed stays in the queue, and is no reason to stop. Answers whether it was done.
+    fn note<E: std::fmt::Debug>(
+        &mut self,
+        done: Result<(), E>,
+        what: &'static str,
+        whose: impl std::fmt::Display,
+    ) -> bool {
+        let Err(error) = done else { return true };
+        self.failed += 1;
         tracing::error!(%whose, ?error, what);
+        false
     }
 }
 

@@ -1,7 +1,8 @@
 //! `migrate up`: completes the imported rows, in order of creation, as the schedule completes others.
 //!
 //! What must stay true: it can be killed anywhere and started again, also twice at once. The rows that
-//! are left are still staged, and a run that was broken off is continued under its id.
+//! are left are still staged, and a run that was broken off is continued under its id. A run that
+//! somebody undoes meanwhile stays undone: what it wrote too late for that, it takes back itself.
 
 use std::collections::HashSet;
 
@@ -13,6 +14,7 @@ use shared::store::work::Due;
 use uuid::Uuid;
 
 use super::plan::{Need, Row};
+use super::undo;
 use super::walk::{AHEAD, Walk};
 
 /// Rows read at once.
@@ -30,6 +32,8 @@ pub struct Migrated {
     pub tally: Tally,
     /// Rows that are still staged.
     pub remaining: u64,
+    /// Whether somebody undid the run meanwhile: what it wrote was taken back.
+    pub undone: bool,
 }
 
 /// Completes every imported row that no migration has covered. New logins are invited if `invite`.
@@ -54,9 +58,14 @@ pub async fn up(app: &App, invite: bool, progress: impl Fn(u64)) -> Result<Migra
         idle += u32::from(walk.tally.total - walk.tally.errors == done);
     }
     walk.finish().await?;
+    let undone = is_undone(app, run_id).await?;
+    if undone {
+        // The undo may have been through before the last of it was written.
+        undo::down(app, run_id, false, |_, _| {}).await?;
+    }
     let remaining = app.store.count_staged_rows().await?;
     let run_id = Some(run_id).filter(|_| unfinished.is_some() || walk.tally.total > 0);
-    Ok(Migrated { run_id, tally: walk.tally, remaining })
+    Ok(Migrated { run_id, tally: walk.tally, remaining, undone })
 }
 
 /// Goes through the staged rows once; answers how many there were, or `None` if somebody is undoing
@@ -66,8 +75,7 @@ async fn pass(app: &App, walk: &mut Walk<'_>, run_id: Uuid, progress: &impl Fn(u
     loop {
         let page = app.store.staged_rows(start, PAGE).await?;
         for window in rows(page.due).chunks(AHEAD) {
-            let run = app.store.run(run_id).await?;
-            if run.is_some_and(|run| matches!(run.state, RunState::Undoing | RunState::Undone)) {
+            if is_undone(app, run_id).await? {
                 return Ok(None);
             }
             seen += window.len() as u64;
@@ -79,6 +87,12 @@ async fn pass(app: &App, walk: &mut Walk<'_>, run_id: Uuid, progress: &impl Fn(u
             return Ok(Some(seen));
         }
     }
+}
+
+/// Whether somebody undoes the run, or has undone it.
+async fn is_undone(app: &App, run_id: Uuid) -> Result<bool, ApiError> {
+    let run = app.store.run(run_id).await?;
+    Ok(run.is_some_and(|run| matches!(run.state, RunState::Undoing | RunState::Undone)))
 }
 
 /// What [`up`] would do, as far as it can be said without doing it.

@@ -7,5 +7,6 @@ pub mod notify;
 mod plan;
 mod recovery;
 mod repair;
+mod second_look;
 pub mod undo;
 mod walk;

@@ -91,7 +91,8 @@ async fn invitation(app: &App, message: &Message, now: Time) -> Result<Option<Le
     let mut races = Backoff::new();
     loop {
         let Some(user) = user_of(app, message).await? else { return Ok(None) };
-        let customer = customer_of(app, message).await?;
+        // Whose login it is now: what lets somebody in goes to no other.
+        let customer = app.store.customer_of(&user).await?;
         let Some(to) = recipient(app, customer.as_ref(), &user) else { return Ok(None) };
         match mint(app, message, &user, now).await? {
             Ok(password) => {
@@ -105,10 +106,14 @@ async fn invitation(app: &App, message: &Message, now: Time) -> Result<Option<Le
 }
 
 async fn notice(app: &App, message: &Message) -> Result<Option<Letter>, ApiError> {
-    let customer = customer_of(app, message).await?;
     let user = match message.user_id {
         Some(id) => app.store.user(id).await?,
         None => None,
+    };
+    let customer = match (&user, message.user_id) {
+        (Some(user), _) => app.store.customer_of(user).await?,
+        (None, Some(_)) => None,
+        (None, None) => customer_of(app, message).await?,
     };
     let contact = match (customer, user) {
         (Some(customer), _) => customer.contact,

@@ -20,10 +20,7 @@ pub(super) async fn letter(app: &App, message: &Message, now: Time) -> Result<Op
     let Some(entered) = &message.identifier else { return Ok(None) };
     let user = LoginName::read(app, entered).await?.user(app).await?.filter(|user| user.enabled);
     let Some(user) = user else { return Ok(None) };
-    let customer = match user.customer_v2_id {
-        Some(id) => app.store.customer(id).await?,
-        None => None,
-    };
+    let customer = app.store.customer_of(&user).await?;
     let Some(to) = recovery_recipient(app, customer.as_ref(), &user) else { return Ok(None) };
     if !issue(app, message, &user, now).await? {
         return Ok(None);

@@ -1,4 +1,7 @@
 //! One row under review: the one transaction that gives it what it lacks, and notes how it was.
+//!
+//! What it makes may be taken back, and be made once more under the same id: so it never begins at a
+//! version that it had before, nor a login at a credential epoch.
 
 use shared::app::App;
 use shared::clock::Time;
@@ -10,12 +13,14 @@ use shared::domain::user::{Role, User};
 use shared::http::ApiError;
 use shared::ids::{CustomerId, UserId};
 use shared::store::counter::{Drawn, Want};
+use shared::store::item::first_version;
 use shared::store::members::MemberLists;
 use shared::store::retry::Backoff;
 use shared::store::{Refused, Transaction};
 use uuid::Uuid;
 
 use super::plan::{Need, Plan, Row};
+use super::second_look;
 
 /// What became of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +66,12 @@ impl Scope {
             };
             transaction.save_entry(&entry);
             match transaction.commit(&app.store).await {
-                Ok(()) => return Ok((repair, records)),
+                Ok(()) => {
+                    if repair.outcome == Outcome::Ambiguous {
+                        second_look::look_again(app, row, now).await?;
+                    }
+                    return Ok((repair, records));
+                }
                 Err(Refused::Store(error)) => return Err(error.into()),
                 Err(Refused::Conflict(conflict)) => drawn.discard(conflict),
             }
@@ -95,17 +105,19 @@ impl Scope {
             Need::Wait | Need::Nothing => return Ok(None),
             Need::Link { before, mut customer, login, created } => {
                 let user_id = of_customer.counterpart.map_or(new_user, UserId);
-                if let (None, Some(id)) = (&before, of_user.counterpart) {
-                    customer.internal_id = CustomerId(id);
+                if before.is_none() {
+                    customer.internal_id = of_user.counterpart.map_or(customer.internal_id, CustomerId);
+                    customer.version = first_version();
                 }
                 let frozen = Frozen { user_id, crn, number, now };
-                let linked = link(*customer, login, &frozen, Terms::Found { invite: self.invite });
+                let mut linked = link(*customer, login, &frozen, Terms::Found { invite: self.invite });
+                linked.begin_login_at(first_version());
                 // A customer that is there stays in its list.
                 let joined = linked.customer.contact.email.as_ref().filter(|_| before.is_none());
                 let lists = app.store.member_lists(joined).await?;
-                transaction.save_linked(before.as_deref(), &linked, &lists);
-                entry.customer = Some(customer_change(linked.customer.internal_id, before.map(|before| *before)));
-                entry.user = Some(user_change(linked.user.user_id, linked.user_before));
+                transaction.save_found(before.as_deref(), &linked, &lists);
+                entry.customer = Some(customer_change(&linked.customer, before.map(|before| *before)));
+                entry.user = Some(user_change(&linked.user, linked.user_before));
                 entry.message_id = linked.invitation.map(|message| message.message_id);
                 if created { Outcome::Created } else { Outcome::Linked }
             }
@@ -155,24 +167,24 @@ fn complete_customer(
     let mut after = Customer { review, updated_at: now, ..before.clone() };
     after.customer_reference = after.customer_reference.or_else(|| entry.crn.clone());
     transaction.save_customer(Some(&before), &after, &MemberLists::default());
-    entry.customer = Some(customer_change(before.internal_id, Some(before)));
+    entry.customer = Some(customer_change(&after, Some(before)));
 }
 
 fn complete_user(transaction: &mut Transaction, entry: &mut Entry, before: User, review: Option<Review>, now: Time) {
     let mut after = User { review, updated_at: now, ..before.clone() };
     after.customer_number = after.customer_number.or_else(|| entry.number.clone());
     transaction.save_user(Some(&before), &after);
-    entry.user = Some(user_change(before.user_id, Some(before)));
+    entry.user = Some(user_change(&after, Some(before)));
 }
 
-fn customer_change(id: CustomerId, before: Option<Customer>) -> Change<CustomerId, Customer> {
-    let version = before.as_ref().map_or(0, |customer| customer.version) + 1;
-    Change { id, before, version }
+fn customer_change(after: &Customer, before: Option<Customer>) -> Change<CustomerId, Customer> {
+    let version = before.as_ref().map_or(after.version, |customer| customer.version) + 1;
+    Change { id: after.internal_id, before, version }
 }
 
-fn user_change(id: UserId, before: Option<User>) -> Change<UserId, User> {
-    let version = before.as_ref().map_or(0, |user| user.version) + 1;
-    Change::of_user(id, before, version)
+fn user_change(after: &User, before: Option<User>) -> Change<UserId, User> {
+    let version = before.as_ref().map_or(after.version, |user| user.version) + 1;
+    Change::of_user(after.user_id, before, version)
 }
 
 fn wanted(need: &Need) -> Want {

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use shared::app::App;
 use shared::contact::{EmailAddress, Phone};
 use shared::domain::customer::{Customer, Status};
+use shared::domain::linking::Pair;
 use shared::domain::user::User;
 use shared::ids::ExternalId;
 use shared::store::StoreError;
@@ -63,6 +64,7 @@ pub async fn write(app: &App, out: &mut impl Write, progress: impl Fn(u64)) -> R
         let logins = app.store.batch_get(logins).await?;
         for (_, customer) in &rows {
             let login = customer.user_id.map(|id| logins.get::<User>(&Key::user(id))).transpose()?.flatten();
+            let login = login.filter(|user| Pair::of(customer, user).is_some());
             put(out, &record(customer, login.as_ref()))?;
             written += 1;
         }

@@ -62,6 +62,7 @@ pub async fn build(options: Options) -> Result<Local, LocalError> {
         settings: Settings {
             rate_limits: options.rate_limits,
             public_base_url: Some(base_url.clone()),
+            stripe_configured: false,
             ..config.settings
         },
         store,

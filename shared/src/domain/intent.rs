@@ -31,6 +31,9 @@ const KEY_SECONDS: i64 = 23 * 3_600;
 const FIRST_WAIT_SECONDS: i64 = 60;
 const MAX_WAIT_SECONDS: i64 = 6 * 3_600;
 
+/// Runs that failed, one after the other, in an hour and more.
+pub const STALLED_AFTER: u32 = 7;
+
 /// What became of an intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -234,9 +234,10 @@ impl Entry {
     /// What the records that stay are to have again when the same is done once more.
     #[must_use]
     pub fn reservations(&self) -> Vec<Reservation> {
-        let stays = |owner: Uuid, crn: Option<Crn>, number: Option<CustomerNumber>, counterpart: Option<Uuid>| {
+        let stays = |reservation: Reservation| {
+            let Reservation { crn, number, counterpart, .. } = &reservation;
             let given = crn.is_some() || number.is_some() || counterpart.is_some();
-            given.then_some(Reservation { owner, crn, number, counterpart })
+            given.then_some(reservation)
         };
         let made_customer = self.customer.as_ref().filter(|change| change.before.is_none()).map(|change| change.id.0);
         let made_user = self.user.as_ref().filter(|change| change.before.is_none()).map(|change| change.id.0);
@@ -244,17 +245,15 @@ impl Entry {
         let customer = self.customer.as_ref().filter(|change| change.before.is_some()).and_then(|change| {
             // A number belongs to the user; that one goes, so the customer keeps it for the next.
             let number = number.clone().filter(|_| made_user.is_some());
-            stays(change.id.0, crn.clone(), number, made_user)
+            let (owner, crn) = (change.id.0, crn.clone());
+            stays(Reservation { owner, side: Side::Customer, crn, number, counterpart: made_user })
         });
         let user = self.user.as_ref().filter(|change| change.before.is_some()).and_then(|change| {
             let crn = crn.clone().filter(|_| made_customer.is_some());
-            stays(change.id.0, crn, number.clone(), made_customer)
+            let (owner, number) = (change.id.0, number.clone());
+            stays(Reservation { owner, side: Side::User, crn, number, counterpart: made_customer })
         });
-        match (customer, user) {
-            // Two of a legacy system may have one id: what is kept for both is one item then.
-            (Some(customer), Some(user)) if customer.owner == user.owner => vec![customer.or(user)],
-            (customer, user) => customer.into_iter().chain(user).collect(),
-        }
+        customer.into_iter().chain(user).collect()
     }
 }
 
@@ -264,11 +263,24 @@ fn stands_at(written: u64, version: u64, restored: Option<u64>) -> bool {
     version == written || restored == Some(written)
 }
 
+/// Which of the two a record is: a customer and a user of legacy systems may have one id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// A customer.
+    #[default]
+    Customer,
+    /// A user.
+    User,
+}
+
 /// What was issued to a record by a run that was undone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reservation {
     /// The record.
     pub owner: Uuid,
+    /// Which of the two it is.
+    pub side: Side,
     /// Its reference, or that of the customer made for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crn: Option<Crn>,
@@ -287,6 +299,7 @@ impl Reservation {
     pub fn or(self, earlier: Self) -> Self {
         Self {
             owner: self.owner,
+            side: self.side,
             crn: self.crn.or(earlier.crn),
             number: self.number.or(earlier.number),
             counterpart: self.counterpart.or(earlier.counterpart),
@@ -351,13 +364,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_reserved_for_a_customer_and_a_user_of_one_id_is_one_item() {
+    fn what_is_reserved_for_a_customer_and_a_user_of_one_id_is_kept_apart() {
         let now = Time::from_unix_seconds(1_795_176_000);
         let user = User::new(UserId(Uuid::nil()), EmailAddress::parse("u@x.io").unwrap(), Role::Customer, now);
         let change = Change { id: user.user_id, before: Some(user), version: 2 };
         let reserved = Entry { user: Some(change), ..entry(Some(customer(1, None))) }.reservations();
-        let [only] = reserved.as_slice() else { panic!("{reserved:?}") };
-        assert!(only.crn.is_some() && only.number.is_some() && only.counterpart.is_none());
+        let [of_customer, of_user] = reserved.as_slice() else { panic!("{reserved:?}") };
+        assert_eq!((of_customer.side, of_user.side), (Side::Customer, Side::User));
+        assert!(of_customer.crn.is_some() && of_customer.number.is_none());
+        assert!(of_user.crn.is_none() && of_user.number.is_some());
     }
 
     #[test]

@@ -17,6 +17,14 @@ pub enum Review {
     Ambiguous,
 }
 
+impl Review {
+    /// The same of a row that is to be reached differently: what it was ambiguous about may be gone.
+    #[must_use]
+    pub fn reached_differently(self) -> Self {
+        if self == Self::Ambiguous { Self::Due } else { self }
+    }
+}
+
 /// The unlinked rows that share one phone number or one e-mail address.
 #[derive(Clone, Debug)]
 pub struct Candidates<U, C> {

@@ -8,7 +8,7 @@ use crate::contact::EmailAddress;
 use crate::domain::customer::{Customer, Status};
 use crate::domain::message::{Message, MessageKind};
 use crate::domain::user::{Role, User};
-use crate::ids::{Crn, CustomerNumber, UserId};
+use crate::ids::{Crn, CustomerId, CustomerNumber, UserId};
 
 /// The login a customer is to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +36,7 @@ impl Login {
     /// A login of its own for a customer without a free address.
     #[must_use]
     pub fn placeholder(customer: &Customer, placeholder_domain: &str) -> Self {
-        let local_part = format!("customer-{}", customer.internal_id);
-        Self::New(EmailAddress::placeholder(&local_part, placeholder_domain))
+        Self::New(customer_placeholder(customer.internal_id, placeholder_domain))
     }
 
     /// Whether a customer number has to be drawn before the two can be linked.
@@ -48,6 +47,18 @@ impl Login {
             Self::New(_) => true,
         }
     }
+}
+
+/// What the login of the customer `id` signs in with where no address is free.
+#[must_use]
+pub fn customer_placeholder(id: CustomerId, placeholder_domain: &str) -> EmailAddress {
+    EmailAddress::placeholder(&format!("customer-{id}"), placeholder_domain)
+}
+
+/// What the login `id` signs in with that has no address and no customer to name it after.
+#[must_use]
+pub fn user_placeholder(id: UserId, placeholder_domain: &str) -> EmailAddress {
+    EmailAddress::placeholder(&format!("user-{id}"), placeholder_domain)
 }
 
 /// A customer and its login, linked in both directions.
@@ -61,6 +72,20 @@ pub struct Linked {
     pub user: User,
     /// The invitation, if the account is new and can be invited.
     pub invitation: Option<Message>,
+}
+
+impl Linked {
+    /// Lets the login, if it is new, go on from `version` and from a credential epoch of that number, and
+    /// its invitation with it: what was made for another of the same id is void.
+    pub fn begin_login_at(&mut self, version: u64) {
+        if self.user_before.is_some() {
+            return;
+        }
+        (self.user.version, self.user.credential_epoch) = (version, version);
+        if let Some(invitation) = &mut self.invitation {
+            invitation.epoch = version;
+        }
+    }
 }
 
 /// What was drawn and made up front, and stays the same however often a plan is made anew.

@@ -6,9 +6,9 @@ use crate::clock::Time;
 use crate::contact::{EmailAddress, Phone};
 use crate::domain::customer::{Contact, Customer, Metadata, Origin, Status};
 use crate::domain::get_or_create::{self, link_named};
-use crate::domain::linking::{self, overrule};
+use crate::domain::linking::{self, Pair, overrule};
 use crate::domain::matching::Review;
-use crate::domain::onboarding::Login;
+use crate::domain::onboarding::{Login, customer_placeholder, user_placeholder};
 use crate::domain::user::{Role, User};
 use crate::ids::{ExternalId, UserId};
 use crate::text::{Address, Area, Name};
@@ -147,10 +147,10 @@ pub fn plan(request: &Request, found: Found, placeholder_domain: &str, now: Time
     let mut after = before.clone();
     apply(request, &mut after);
     let pointed = user;
-    let user_before = pointed.clone().filter(|user| user.customer_v2_id == Some(before.internal_id));
+    let user_before = pointed.clone().filter(|user| Pair::of(&before, user).is_some());
     let mut user = user_before.clone();
     if request.user_id == Patch::Clear {
-        unlink(&mut after, user.as_mut());
+        unlink(&mut after, user.as_mut(), placeholder_domain);
     }
     let login = match &request.user_id {
         Patch::Set(_) if after.is_lead() => return Err(Refusal::LeadHasNoLogin),
@@ -208,9 +208,8 @@ fn apply(request: &Request, customer: &mut Customer) {
         Patch::Clear => customer.metadata.clear(),
         Patch::Set(changes) => merge(&mut customer.metadata, changes),
     }
-    // What it was ambiguous about may be gone.
-    if reached_differently && customer.review == Some(Review::Ambiguous) {
-        customer.review = Some(Review::Due);
+    if reached_differently {
+        customer.review = customer.review.map(Review::reached_differently);
     }
 }
 
@@ -225,8 +224,9 @@ fn merge(metadata: &mut Metadata, changes: &Metadata) {
 }
 
 /// Takes the two apart. Either may not stay alone, so both wait for the backfill, which finds each
-/// the counterpart that fits, or makes one.
-fn unlink(customer: &mut Customer, user: Option<&mut User>) {
+/// the counterpart that fits, or makes one. A login named after the customer gives that name up to the
+/// customer's next one.
+fn unlink(customer: &mut Customer, user: Option<&mut User>, placeholder_domain: &str) {
     if customer.user_id.is_none() {
         return;
     }
@@ -236,6 +236,9 @@ fn unlink(customer: &mut Customer, user: Option<&mut User>) {
     if let Some(user) = user {
         user.customer_v2_id = None;
         user.review = Some(Review::Due);
+        if user.email == customer_placeholder(customer.internal_id, placeholder_domain) {
+            user.email = user_placeholder(user.user_id, placeholder_domain);
+        }
     }
 }
 

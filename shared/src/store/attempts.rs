@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::item::Entity;
+use super::item::{Entity, next_version};
 use super::key::Key;
 use super::{Store, StoreError};
 use crate::clock::Time;
@@ -45,7 +45,7 @@ impl Store {
         for _ in 0..MAX_CHARGES {
             let stored_version = read.as_ref().map_or(0, |item| item.attempts.version);
             let (verdict, mut attempts) = state(read, now).charge(address, now);
-            attempts.version = stored_version + 1;
+            attempts.version = next_version(stored_version);
             let expires_at = attempts.expires_at(now);
             let item = AttemptsItem { identifier: identifier.to_owned(), attempts, expires_at };
             if self.replace_alone(&item, stored_version).await? {

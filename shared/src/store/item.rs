@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use super::key::Key;
+use crate::secret::random_bytes;
 
 /// A raw item.
 pub type Item = HashMap<String, AttributeValue>;
@@ -54,6 +55,18 @@ pub(super) fn to_item<E: Entity>(entity: &E, op_id: Uuid) -> Result<Item, StoreE
         }
     }
     Ok(item)
+}
+
+/// A version to begin with, for what may go and come again under its key: whoever read the old one must
+/// not take the new one for it, so a new one does not begin where the old one did.
+#[must_use]
+pub fn first_version() -> u64 {
+    (u64::from_le_bytes(random_bytes()) >> 12) | 1
+}
+
+/// The version of such a thing that is written over the version `read`, 0 for what was not there.
+pub(super) fn next_version(read: u64) -> u64 {
+    if read == 0 { first_version() } else { read + 1 }
 }
 
 /// The value of `item`.

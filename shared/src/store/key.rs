@@ -280,10 +280,10 @@ impl Key {
         Self { pk: Self::run(run).pk, sk: format!("{CHANGE}{entry}") }
     }
 
-    /// What was issued to a record by a run that was undone.
+    /// What was issued to the record at `owner` by a run that was undone.
     #[must_use]
-    pub fn reservation(owner: Uuid) -> Self {
-        Self::head(format!("RESERVED#{owner}"))
+    pub fn reservation(owner: &Self) -> Self {
+        Self::head(format!("RESERVED#{}", owner.pk))
     }
 
     /// That whoever waits and shares something is to be looked at again.
@@ -293,6 +293,7 @@ impl Key {
             Shared::Phone(phone) => format!("RECHECK#PHONE#{}", phone.as_str()),
             Shared::Email(email) => format!("RECHECK#EMAIL#{}", email.as_str()),
             Shared::Record(id) => format!("RECHECK#RECORD#{id}"),
+            Shared::Pair(id) => format!("RECHECK#PAIR#{id}"),
         })
     }
 

@@ -10,8 +10,9 @@ use super::transaction::{Conflict, Refused, Transaction};
 use super::{Store, StoreError, list};
 use crate::clock::Time;
 use crate::domain::customer::Customer;
-use crate::domain::ledger::{Entry, EntryState, Reservation, Run, RunKind, RunState};
+use crate::domain::ledger::{Entry, EntryState, Reservation, Run, RunKind, RunState, Side};
 use crate::domain::user::User;
+use crate::ids::{CustomerId, UserId};
 
 impl Entity for Run {
     const KIND: &'static str = "run";
@@ -57,7 +58,14 @@ impl Entity for Reservation {
     const KIND: &'static str = "reservation";
 
     fn key(&self) -> Key {
-        Key::reservation(self.owner)
+        Key::reservation(&owner_of(self))
+    }
+}
+
+fn owner_of(reservation: &Reservation) -> Key {
+    match reservation.side {
+        Side::Customer => Key::customer(CustomerId(reservation.owner)),
+        Side::User => Key::user(UserId(reservation.owner)),
     }
 }
 
@@ -170,9 +178,9 @@ impl Store {
         Ok(stored.is_some_and(|stored| stored.state == EntryState::Undone))
     }
 
-    /// What is reserved for each of two records.
-    pub async fn reserved(&self, owners: [Option<Uuid>; 2]) -> Result<[Reservation; 2], StoreError> {
-        let keys = owners.map(|owner| owner.map(Key::reservation));
+    /// What is reserved for the records at each of two keys.
+    pub async fn reserved(&self, owners: [Option<Key>; 2]) -> Result<[Reservation; 2], StoreError> {
+        let keys = owners.map(|owner| owner.as_ref().map(Key::reservation));
         if keys.iter().all(Option::is_none) {
             return Ok(Default::default());
         }
@@ -185,7 +193,7 @@ impl Store {
     /// Restores the records of an entry that nobody wrote to since.
     pub async fn undo(&self, entry: &Entry, now: Time, found: &Undoable) -> Result<(), Refused> {
         let reservations = entry.reservations();
-        let mut owners = reservations.iter().map(|reservation| reservation.owner);
+        let mut owners = reservations.iter().map(owner_of);
         let earlier = self.reserved([owners.next(), owners.next()]).await?;
         let mut transaction = self.transaction();
         match (&entry.customer, &found.customer) {

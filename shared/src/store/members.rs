@@ -7,13 +7,12 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::item::Entity;
+use super::item::{Entity, next_version};
 use super::key::Key;
 use super::transaction::{Conflict, Transaction};
 use super::{Store, StoreError};
 use crate::contact::EmailAddress;
 use crate::ids::CustomerId;
-use crate::secret::random_bytes;
 
 /// The list of one address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,9 +95,7 @@ impl Store {
 
 fn write(transaction: &mut Transaction, mut list: EmailMembers) {
     let read = list.version;
-    // A list goes with its last member and may come again: whoever read the old one must not take
-    // the new one for it, so a new one does not begin where the old one did.
-    list.version = if read == 0 { u64::from_le_bytes(random_bytes()) >> 12 } else { read + 1 };
+    list.version = next_version(read);
     if list.members.is_empty() && read > 0 {
         transaction.delete_version(&list.key(), read, Conflict::EmailMembersChanged);
     } else if !list.members.is_empty() {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::item::Entity;
 use super::key::Key;
 use super::{Store, StoreError};
-use crate::domain::user::User;
+use crate::domain::user::{Role, User};
 use crate::ids::{CustomerId, UserId};
 
 /// The row that points.
@@ -54,6 +54,14 @@ impl Store {
             },
         };
         Ok(if stray { User { customer_v2_id: None, ..user } } else { user })
+    }
+
+    /// `user` as it is shown: without a pointer that its customer does not return. Only a row under
+    /// review, or one of staff, may have such a pointer: for all others nothing is read.
+    pub async fn without_half_link(&self, user: User) -> Result<User, StoreError> {
+        let whole = user.customer_v2_id.is_none() || (user.role == Role::Customer && user.review.is_none());
+        let whole = whole || self.customer_of(&user).await?.is_some();
+        Ok(if whole { user } else { User { customer_v2_id: None, ..user } })
     }
 
     /// The rows that were imported with a pointer at `target`.

@@ -3,7 +3,10 @@
 //! Whoever changes how a person is reached, or deletes one, leaves the address or number here, in
 //! the same transaction; the backfill then puts whoever shares it, and waits, back into review. A
 //! person who links two, or takes them apart, leaves the two themselves, too: whoever waits because
-//! they point at one of them comes back without a pointer that has turned out wrong.
+//! they point at one of them comes back.
+//!
+//! What must stay true: a pointer goes only where a person linked the one it points at with somebody
+//! else. That two rows point at each other is no decision about a third.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -20,6 +23,8 @@ use crate::clock::Time;
 use crate::contact::{EmailAddress, Phone};
 use crate::domain::customer::Customer;
 use crate::domain::linking::{Pair, customer_again, user_again};
+use crate::domain::matching::Review;
+use crate::domain::onboarding::Linked;
 use crate::domain::user::User;
 use crate::ids::{CustomerId, UserId};
 use crate::secret::random_bytes;
@@ -34,6 +39,9 @@ pub enum Shared {
     Email(EmailAddress),
     /// A record, by its id: they are it, or were imported with a pointer at it.
     Record(Uuid),
+    /// The same of a record that a person linked: who points at it, and is not its counterpart, does so
+    /// no longer.
+    Pair(Uuid),
 }
 
 /// That whoever waits and shares this is to be looked at again.
@@ -70,6 +78,22 @@ impl Transaction {
         self.look_again(&changed, now)
     }
 
+    /// Whoever waits and shares a contact with one of two who are linked now comes back, if one of them
+    /// was under one of `reviews` before: there is one less to choose from.
+    pub(super) fn recheck_linked(
+        &mut self,
+        before: Option<&Customer>,
+        linked: &Linked,
+        reviews: &[Review],
+    ) -> &mut Self {
+        let user = linked.user_before.as_ref();
+        let under = [before.and_then(|customer| customer.review), user.and_then(|user| user.review)];
+        if !under.iter().flatten().any(|review| reviews.contains(review)) {
+            return self;
+        }
+        self.look_again(&contacts(before, user), linked.customer.updated_at)
+    }
+
     /// Whoever waits and shares one of these comes back.
     pub fn look_again(&mut self, shared: &[Shared], now: Time) -> &mut Self {
         let mut shared = shared.to_vec();
@@ -85,18 +109,31 @@ impl Transaction {
     }
 }
 
-/// What others may share with a customer and a user of whom a person decided something, as the two
-/// were before.
+/// What others may share with a customer and a user whom a person links, as the two were before.
 #[must_use]
-pub fn around(customer: &Customer, user: Option<&User>) -> Vec<Shared> {
-    let contacts = of_customer(customer).into_iter().chain(user.map(of_user).into_iter().flatten());
-    let records = [
-        Some(customer.internal_id.0),
-        customer.user_id.map(|id| id.0),
-        user.map(|user| user.user_id.0),
-        user.and_then(|user| user.customer_v2_id).map(|id| id.0),
-    ];
-    contacts.flatten().chain(records.into_iter().flatten().map(Shared::Record)).collect()
+pub fn around_link(customer: &Customer, user: &User) -> Vec<Shared> {
+    let pair = [customer.internal_id.0, user.user_id.0];
+    let left = targets(customer, Some(user)).filter(|id| !pair.contains(id)).map(Shared::Record);
+    contacts(Some(customer), Some(user)).into_iter().chain(pair.map(Shared::Pair)).chain(left).collect()
+}
+
+/// The same of two whom a person takes apart.
+#[must_use]
+pub fn around_unlink(customer: &Customer, user: Option<&User>) -> Vec<Shared> {
+    let own = std::iter::once(customer.internal_id.0).chain(user.map(|user| user.user_id.0));
+    let records = own.chain(targets(customer, user)).map(Shared::Record);
+    contacts(Some(customer), user).into_iter().chain(records).collect()
+}
+
+/// What the two point at.
+fn targets(customer: &Customer, user: Option<&User>) -> impl Iterator<Item = Uuid> {
+    let of_user = user.and_then(|user| user.customer_v2_id).map(|id| id.0);
+    customer.user_id.map(|id| id.0).into_iter().chain(of_user)
+}
+
+/// How the two are reached.
+fn contacts(customer: Option<&Customer>, user: Option<&User>) -> Vec<Shared> {
+    customer.map(of_customer).into_iter().chain(user.map(of_user)).flatten().flatten().collect()
 }
 
 /// How a customer is reached.
@@ -131,7 +168,8 @@ impl Store {
         let (people, pair) = match &recheck.shared {
             Shared::Phone(phone) => (self.people_by_phone(phone).await?, None),
             Shared::Email(email) => (self.people_by_email(email).await?, None),
-            Shared::Record(id) => (self.people_around(*id).await?, self.pair_of(*id).await?),
+            Shared::Record(id) => (self.people_around(*id).await?, None),
+            Shared::Pair(id) => (self.people_around(*id).await?, self.pair_of(*id).await?),
         };
         for customer in &people.customers {
             let Some(after) = customer_again(customer, pair, now) else { continue };

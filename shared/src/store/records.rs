@@ -17,6 +17,8 @@ use super::{list, recheck, work};
 use crate::clock::Time;
 use crate::contact::{EmailAddress, Phone};
 use crate::domain::customer::Customer;
+use crate::domain::linking::Pair;
+use crate::domain::matching::Review;
 use crate::domain::message::{Message, MessageState};
 use crate::domain::onboarding::Linked;
 use crate::domain::user::{Role, User};
@@ -59,7 +61,7 @@ impl Entity for Customer {
         let name = self.contact.name.as_ref().map(|name| list::name_entry(name, self.internal_id.0));
         Indexes {
             list: Some((list::partition(Self::KIND), position)),
-            work: work::review_entry(self.review, self.created_at, &self.key()),
+            work: work::review_entry(self.review, self.created_at, self.updated_at, &self.key()),
             name: name.map(|name| (list::NAMES.into(), name)),
         }
     }
@@ -78,7 +80,7 @@ impl Entity for User {
         let name = staff.map(|name| list::name_entry(name, self.user_id.0));
         Indexes {
             list: Some((list::partition(Self::KIND), position)),
-            work: work::review_entry(self.review, self.created_at, &self.key()),
+            work: work::review_entry(self.review, self.created_at, self.updated_at, &self.key()),
             // A customer is found by the name of their customer record.
             name: name.map(|name| (list::STAFF_NAMES.into(), name)),
         }
@@ -100,12 +102,13 @@ impl Entity for Message {
 
 impl Transaction {
     /// Writes a customer, its guards and its memberships. `lists` holds the member lists of its
-    /// old and new e-mail address as they were read, if the address changes.
+    /// old and new e-mail address as they were read, if the address changes. One that is new goes on
+    /// from the version that it brings along.
     pub fn save_customer(&mut self, before: Option<&Customer>, after: &Customer, lists: &MemberLists) -> &mut Self {
         if let Some(before) = before {
             self.recheck(&recheck::of_customer(before), &recheck::of_customer(after), after.updated_at);
         }
-        let version = before.map_or(0, |customer| customer.version) + 1;
+        let version = before.map_or(after.version, |customer| customer.version) + 1;
         self.put_customer(before, &Customer { version, restored: None, ..after.clone() }, lists)
     }
 
@@ -134,12 +137,13 @@ impl Transaction {
         self
     }
 
-    /// Writes a user, its guards and its membership.
+    /// Writes a user, its guards and its membership. One that is new goes on from the version that it
+    /// brings along.
     pub fn save_user(&mut self, before: Option<&User>, after: &User) -> &mut Self {
         if let Some(before) = before {
             self.recheck(&recheck::of_user(before), &recheck::of_user(after), after.updated_at);
         }
-        let version = before.map_or(0, |user| user.version) + 1;
+        let version = before.map_or(after.version, |user| user.version) + 1;
         self.put_user(before, &User { version, restored: None, ..after.clone() })
     }
 
@@ -164,8 +168,21 @@ impl Transaction {
         self.move_phone(phones, |phone| Key::user_phone(phone, id), id.0)
     }
 
-    /// Writes a customer and its login, linked, and the invitation if there is one.
+    /// Writes a customer and its login, linked because somebody decided so, and the invitation if there
+    /// is one. Whoever waits because of the two comes back.
     pub fn save_linked(&mut self, before: Option<&Customer>, linked: &Linked, lists: &MemberLists) -> &mut Self {
+        self.recheck_linked(before, linked, &[Review::Staged, Review::Due, Review::Ambiguous]);
+        self.put_linked(before, linked, lists)
+    }
+
+    /// The same of two of whom a run found out that they go together. Because of rows of its own work
+    /// list nobody waits: they would have come to the same end.
+    pub fn save_found(&mut self, before: Option<&Customer>, linked: &Linked, lists: &MemberLists) -> &mut Self {
+        self.recheck_linked(before, linked, &[Review::Ambiguous]);
+        self.put_linked(before, linked, lists)
+    }
+
+    fn put_linked(&mut self, before: Option<&Customer>, linked: &Linked, lists: &MemberLists) -> &mut Self {
         self.save_customer(before, &linked.customer, lists);
         self.save_user(linked.user_before.as_ref(), &linked.user);
         if let Some(invitation) = &linked.invitation {
@@ -304,6 +321,19 @@ impl Store {
         }
     }
 
+    /// The customer that `user` is linked with. Where only one of the two says so, nobody knows whose
+    /// they are: nothing may follow such a pointer.
+    pub async fn customer_of(&self, user: &User) -> Result<Option<Customer>, StoreError> {
+        let Some(id) = user.customer_v2_id.filter(|_| user.role == Role::Customer) else { return Ok(None) };
+        Ok(self.customer(id).await?.filter(|customer| Pair::of(customer, user).is_some()))
+    }
+
+    /// The user that `customer` is linked with, likewise.
+    pub async fn login_of(&self, customer: &Customer) -> Result<Option<User>, StoreError> {
+        let Some(id) = customer.user_id else { return Ok(None) };
+        Ok(self.user(id).await?.filter(|user| Pair::of(customer, user).is_some()))
+    }
+
     /// The customer that `identifier` names.
     pub async fn find_customer(&self, identifier: &Identifier) -> Result<Option<Customer>, StoreError> {
         let guard = match identifier {
@@ -312,9 +342,8 @@ impl Store {
             Identifier::External(id) => self.get::<Guard>(&Key::external_id(id)).await?,
             Identifier::Number(number) => {
                 let Some(guard) = self.get::<Guard>(&Key::number(number)).await? else { return Ok(None) };
-                let user = self.user(UserId(guard.owner)).await?;
-                let Some(id) = user.and_then(|user| user.customer_v2_id) else { return Ok(None) };
-                return self.customer(id).await;
+                let Some(user) = self.user(UserId(guard.owner)).await? else { return Ok(None) };
+                return self.customer_of(&user).await;
             }
         };
         match guard {

@@ -79,14 +79,21 @@ pub(super) fn entry(due_at: Time, key: &Key) -> (String, String) {
     (DUE.into(), format!("{due_at}#{}", key.pk))
 }
 
-/// The queue entry of a row under review.
-pub(super) fn review_entry(review: Option<Review>, created_at: Time, key: &Key) -> Option<(String, String)> {
-    let (_, position) = entry(created_at, key);
-    match review? {
-        Review::Staged => Some((STAGED.into(), position)),
-        Review::Due => Some((DUE.into(), position)),
-        Review::Ambiguous => Some((AMBIGUOUS.into(), position)),
-    }
+/// The queue entry of a row under review, in order of creation. What is due is due: of a row that a
+/// legacy system dated ahead, from the moment at which it was last changed.
+pub(super) fn review_entry(
+    review: Option<Review>,
+    created_at: Time,
+    updated_at: Time,
+    key: &Key,
+) -> Option<(String, String)> {
+    let (partition, at) = match review? {
+        Review::Staged => (STAGED, created_at),
+        Review::Due => (DUE, created_at.min(updated_at)),
+        Review::Ambiguous => (AMBIGUOUS, created_at),
+    };
+    let (_, position) = entry(at, key);
+    Some((partition.into(), position))
 }
 
 impl Store {

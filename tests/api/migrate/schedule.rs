@@ -1,14 +1,20 @@
 //! The schedule beside a migration: it waits for it, and comes back only to what changed.
 
+use std::pin::pin;
+
 use functions::jobs::backfill::{Summary, run};
+use functions::jobs::migrate::up;
 use harness::app::START;
+use harness::faults::When;
+use harness::stripe::checkout;
 use harness::world::text;
 use harness::{Actor, TestApp};
 use serde_json::json;
 use shared::contact::{Country, Phone};
 use shared::domain::customer::{Customer, Origin, Status};
+use shared::domain::legacy::Source;
 use shared::domain::matching::Review;
-use shared::ids::CustomerId;
+use shared::ids::{CustomerId, UserId};
 use shared::store::members::MemberLists;
 
 use super::{assert_settled, import_lines, imported, migrate, seeded};
@@ -68,16 +74,22 @@ async fn the_schedule_leaves_imported_rows_alone_until_a_migration_has_covered_t
     assert_eq!(customer["user_id"], user["user_id"], "they go together once both are covered");
 }
 
-/// Two customers and a login on one phone, brought over: all three wait for a person.
-async fn family() -> (TestApp, Actor, [String; 2]) {
+/// Two customers and a login on one phone, imported.
+async fn staged_family() -> (TestApp, Actor, [String; 2]) {
     let (app, _, admin) = TestApp::start().await;
     let user = "{\"_id\":\"u\",\"email\":\"u@x.io\",\"phone\":\"9876543210\",\"role\":\"customer\",\"createdAt\":\"2024-01-01\"}\n";
     let customers = "{\"id\":\"c1\",\"phone\":\"9876543210\",\"status\":\"active\",\"created_at\":\"2024-01-02\"}\n\
                      {\"id\":\"c2\",\"phone\":\"9876543210\",\"status\":\"active\",\"created_at\":\"2024-01-03\"}\n";
     import_lines(&app, &[("users.json", user), ("customers_v2.json", customers)]).await;
-    assert_eq!(migrate(&app.app).await.tally.ambiguous, 3);
-    let id = |id| shared::domain::legacy::Source::CustomersV2.id_of(id).to_string();
+    let id = |id| Source::CustomersV2.id_of(id).to_string();
     (app, admin, [id("c1"), id("c2")])
+}
+
+/// The same, brought over: all three wait for a person.
+async fn family() -> (TestApp, Actor, [String; 2]) {
+    let (app, admin, customers) = staged_family().await;
+    assert_eq!(migrate(&app.app).await.tally.ambiguous, 3);
+    (app, admin, customers)
 }
 
 /// Checks that the customer `id` is linked with the login of the family.
@@ -113,4 +125,70 @@ async fn the_end_of_one_brings_the_others_back() {
     admin.delete(&format!("/v1/customers/{first}")).await.expect(200);
     assert_eq!(until_idle(&app).await, 1);
     assert_linked(&app, &second).await;
+}
+
+#[tokio::test]
+async fn a_row_from_the_future_is_completed_today() {
+    let (app, _, admin) = TestApp::start().await;
+    let customer = "{\"id\":\"c\",\"email\":\"c@x.io\",\"status\":\"active\",\"created_at\":\"2062-01-01\"}\n";
+    import_lines(&app, &[("customers_v2.json", customer)]).await;
+    assert_eq!(migrate(&app.app).await.tally.created, 1);
+    let id = shared::domain::legacy::Source::CustomersV2.id_of("c");
+    let parted = json!({ "user_id": null, "email": "other@x.io" });
+    admin.patch(&format!("/v1/customers/{id}"), parted).await.expect(200);
+    let (_, summary) = scheduled(&app).await;
+    assert_eq!((summary.tally.created, summary.tally.errors, summary.remaining), (2, 0, 0), "{summary:?}");
+    let world = app.world().await;
+    world.assert_straight();
+    assert!(world.at(&format!("CUSTOMER#{id}")).unwrap()["review"].is_null());
+}
+
+#[tokio::test]
+async fn a_login_that_a_new_customer_takes_brings_the_others_back() {
+    let (app, admin, _) = family().await;
+    let login = Source::Users.id_of("u").to_string();
+    admin.post("/v1/customers", json!({ "id": "d", "user_id": &login })).await.expect(201);
+    assert_eq!(until_idle(&app).await, 2, "nobody is left who could be theirs: each gets a login");
+    let world = app.world().await;
+    world.assert_straight();
+    assert_eq!(text(world.at(&format!("USER#{login}")).unwrap(), "email"), "u@x.io");
+}
+
+#[tokio::test]
+async fn a_customer_who_pays_brings_the_others_back() {
+    let (app, _, [first, second]) = family().await;
+    app.nobody().stripe(&checkout("completed", "evt_1", "cs_1", &first)).await.expect(200);
+    assert_eq!(until_idle(&app).await, 1, "one pair is left");
+    assert_linked(&app, &second).await;
+}
+
+#[tokio::test]
+async fn who_leaves_while_a_plan_is_made_leaves_nobody_waiting() {
+    let (app, admin, [first, second]) = staged_family().await;
+    let (other, _) = app.another();
+    // The run itself, and now its first row; all three are planned.
+    let pause = app.connector.pause(&When::Operation("TransactWriteItems", 2));
+    let mut migration = pin!(up(&app.app, false, |_| {}));
+    tokio::select! {
+        biased;
+        _ = &mut migration => panic!("it was never held"),
+        () = pause.reached() => {}
+    }
+    admin.delete(&format!("/v1/customers/{second}")).await.expect(200);
+    run(&other, None).await.unwrap();
+    assert!(app.world().await.of("recheck").is_empty(), "whoever waited would have been looked at");
+    pause.resume();
+    assert_eq!(migration.await.unwrap().remaining, 0);
+    assert_eq!(until_idle(&app).await, 1);
+    assert_linked(&app, &first).await;
+}
+
+#[tokio::test]
+async fn who_gives_up_a_shared_phone_is_looked_at_again() {
+    let (app, _, _) = family().await;
+    let login = app.raw_store().user(UserId(Source::Users.id_of("u"))).await.unwrap().unwrap();
+    let token = app.app.keys.sign_session(&login, START, 600);
+    app.nobody().with_token(token).patch("/auth/me", json!({ "phone": null })).await.expect(200);
+    assert_eq!(until_idle(&app).await, 3, "each of the three gets a counterpart of their own");
+    app.world().await.assert_straight();
 }

@@ -13,7 +13,11 @@ use harness::world::text;
 use harness::{Actor, TestApp, World};
 use serde_json::{Value, json};
 use shared::app::App;
+use shared::contact::EmailAddress;
 use shared::domain::ledger::{Entry, Spared};
+use shared::ids::CustomerId;
+use shared::store::members::MemberLists;
+use shared::store::{Conflict, Refused};
 use uuid::Uuid;
 
 use super::{LEGACY_PASSWORD, assert_same, assert_settled, import_lines, imported, migrate, picture, seeded};
@@ -304,6 +308,53 @@ async fn who_is_parted_from_the_customer_that_was_made_twice_for_them_gets_anoth
     let summary = run(&app.app, None).await.unwrap();
     assert_eq!((summary.tally.created, summary.tally.errors), (2, 0), "{summary:?}");
     app.world().await.assert_straight();
+}
+
+#[tokio::test]
+async fn two_of_one_id_who_are_not_one_person_get_theirs_again() {
+    let (app, _, _) = TestApp::start().await;
+    let id = "0190a1c2-0000-7000-8000-000000000000";
+    let user = format!(
+        "{{\"_id\":\"{id}\",\"email\":\"u@x.io\",\"phone\":\"9876543210\",\"role\":\"customer\",\"createdAt\":\"2024-01-01\"}}\n"
+    );
+    let customer =
+        format!("{{\"id\":\"{id}\",\"phone\":\"9123456780\",\"status\":\"active\",\"created_at\":\"2024-01-02\"}}\n");
+    import_lines(&app, &[("users.json", &user), ("customers_v2.json", &customer)]).await;
+    let first = migrate(&app.app).await;
+    assert_eq!((first.tally.created, first.tally.total), (2, 2), "each gets a counterpart: {first:?}");
+    let migrated = app.world().await;
+    assert_eq!(undo(&app.app, first.run_id.unwrap()).await.0.restored, 2);
+    migrate(&app.app).await;
+    let again = app.world().await;
+    again.assert_straight();
+    assert_eq!(given(&migrated), given(&again), "numbers, references and counterparts are the same");
+}
+
+#[tokio::test]
+async fn what_was_made_again_is_not_taken_for_what_it_was() {
+    let (app, _, _) = TestApp::start().await;
+    let user = "{\"_id\":\"u1\",\"email\":\"u1@x.io\",\"role\":\"customer\",\"createdAt\":\"2024-01-01\"}\n";
+    let customer = "{\"id\":\"c1\",\"email\":\"c1@x.io\",\"status\":\"active\",\"created_at\":\"2024-01-02\"}\n";
+    import_lines(&app, &[("users.json", user), ("customers_v2.json", customer)]).await;
+    let first = migrate(&app.app).await;
+    let store = app.raw_store();
+    let id: CustomerId = text(made(&app.world().await), "internal_id").parse().unwrap();
+    let customer = store.customer(id).await.unwrap().unwrap();
+    let user = store.user_by_login(&EmailAddress::parse("c1@x.io").unwrap()).await.unwrap().unwrap();
+    assert_eq!(undo(&app.app, first.run_id.unwrap()).await.0.restored, 2);
+    migrate(&app.app).await;
+    let again = store.user(user.user_id).await.unwrap().unwrap();
+    assert!(store.customer(id).await.unwrap().is_some(), "both are there under their ids");
+    assert_ne!(again.credential_epoch, user.credential_epoch, "a link that was sent then is void");
+
+    // Whoever has read them before the undo writes only now.
+    let mut late = [store.transaction(), store.transaction()];
+    late[0].save_customer(Some(&customer), &customer, &MemberLists::default());
+    late[1].save_user(Some(&user), &user);
+    for transaction in late {
+        let refused = transaction.commit(&store).await;
+        assert!(matches!(refused, Err(Refused::Conflict(Conflict::Changed))), "{refused:?}");
+    }
 }
 
 #[tokio::test]

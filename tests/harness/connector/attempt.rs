@@ -82,10 +82,11 @@ impl Attempt {
     /// Sends the request; what the answer says was consumed is noted if anybody wants to know, and the
     /// answer to a read that may lag is kept for a later `Stale`.
     async fn pass(&self, inner: &SharedHttpConnector, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let question = Question::of(&self.info(&request));
+        let metered = self.connector.lock().metered;
+        // Who meters looks at memory, too, and injects nothing.
+        let question = if metered { None } else { Question::of(&self.info(&request)) };
         let mut response = inner.call(request).await?;
         let question = question.filter(|_| response.status().is_success());
-        let metered = self.connector.lock().metered;
         if metered || question.is_some() {
             let body = ByteStream::new(response.take_body()).collect().await;
             let body = body.map_err(|error| ConnectorError::io(error.into()))?.into_bytes();

@@ -1,7 +1,9 @@
 //! Sorting more than memory holds: sorted runs in temporary files, merged while they are read.
 //!
-//! What is held is bounded by [`CHUNK_BYTES`] and [`MAX_RUNS`], not by how much is sorted. The
-//! files have no name and are gone with the process.
+//! Runs are merged in levels: so many of one level become one of the next, so that each record is
+//! written once per level, and there are few levels however much is sorted. What is held is bounded by
+//! [`CHUNK_BYTES`] and the heads of the runs that are merged. The files have no name and are gone with
+//! the process.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -10,9 +12,9 @@ use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Seek, Write};
 use std::vec;
 
 /// How much is held before it is written to a file.
-pub(super) const CHUNK_BYTES: usize = 16 << 20;
+pub(super) const CHUNK_BYTES: usize = 1 << 20;
 
-/// How many files are open at once.
+/// How many runs of a level become one of the next; so many files of each are open at most.
 const MAX_RUNS: usize = 32;
 
 /// What a record takes beside its own bytes.
@@ -31,13 +33,14 @@ pub(super) struct Sorter {
     chunk_bytes: usize,
     held_bytes: usize,
     held: Vec<Record>,
-    runs: Vec<File>,
+    /// The runs in files, the shortest first.
+    levels: Vec<Vec<File>>,
 }
 
 impl Sorter {
     /// A sorter that holds about `chunk_bytes`.
     pub(super) fn new(chunk_bytes: usize) -> Self {
-        Self { chunk_bytes, held_bytes: 0, held: Vec::new(), runs: Vec::new() }
+        Self { chunk_bytes, held_bytes: 0, held: Vec::new(), levels: Vec::new() }
     }
 
     pub(super) fn push(&mut self, record: Record) -> io::Result<()> {
@@ -49,18 +52,26 @@ impl Sorter {
         self.held_bytes = 0;
         let mut chunk = std::mem::take(&mut self.held);
         chunk.sort_unstable();
-        self.runs.push(write_run(chunk.into_iter().map(Ok))?);
-        if self.runs.len() == MAX_RUNS {
-            let runs = std::mem::take(&mut self.runs);
-            self.runs.push(write_run(Sorted::merge(runs, Vec::new())?)?);
+        self.keep(write_run(chunk.into_iter().map(Ok))?)
+    }
+
+    /// Adds a run to the first level; a level that is full becomes a run of the next.
+    fn keep(&mut self, mut run: File) -> io::Result<()> {
+        for level in &mut self.levels {
+            level.push(run);
+            if level.len() < MAX_RUNS {
+                return Ok(());
+            }
+            run = write_run(Sorted::merge(std::mem::take(level), Vec::new())?)?;
         }
+        self.levels.push(vec![run]);
         Ok(())
     }
 
     /// What was pushed, by key.
     pub(super) fn finish(mut self) -> io::Result<Sorted> {
         self.held.sort_unstable();
-        Sorted::merge(self.runs, self.held)
+        Sorted::merge(self.levels.into_iter().flatten().collect(), self.held)
     }
 }
 
@@ -174,13 +185,15 @@ mod tests {
     fn what_comes_out_is_in_order_however_often_it_was_written_to_a_file() {
         for chunk_bytes in [1, 300, 5_000, CHUNK_BYTES] {
             let mut sorter = Sorter::new(chunk_bytes);
-            for n in 0..1_000_u32 {
-                let key = (n * 7_919 % 1_000).to_be_bytes().to_vec();
+            for n in 0..1_100_u32 {
+                let key = (n * 7_919 % 1_100).to_be_bytes().to_vec();
                 sorter.push(Record { value: format!("value of {key:?}").into_bytes(), key }).unwrap();
             }
+            let levels = sorter.levels.len();
+            assert!(chunk_bytes > 1 || levels == 3, "{levels} levels");
             let sorted: Vec<Record> = sorter.finish().unwrap().map(Result::unwrap).collect();
-            assert_eq!(sorted.len(), 1_000);
-            for (n, record) in (0..1_000_u32).zip(sorted) {
+            assert_eq!(sorted.len(), 1_100);
+            for (n, record) in (0..1_100_u32).zip(sorted) {
                 assert_eq!(record.key, n.to_be_bytes(), "chunks of {chunk_bytes}");
                 assert_eq!(record.value, format!("value of {:?}", record.key).into_bytes());
             }

@@ -8,6 +8,7 @@ use shared::config::Settings;
 use shared::contact::EmailAddress;
 use shared::domain::legacy::Source;
 use shared::domain::matching::Review;
+use shared::domain::onboarding::user_placeholder;
 use shared::domain::user::{Role, User};
 use shared::ids::{CustomerNumber, UserId};
 use shared::password::is_verifiable;
@@ -43,7 +44,8 @@ impl UserDraft {
         let said = row.created_at(&ids);
         let user_id = UserId(Source::Users.id_of(&ids.id));
         let email = login(&mut row);
-        let mut user = User::new(user_id, placeholder(user_id, settings), role, said.unwrap_or(now));
+        let placeholder = user_placeholder(user_id, &settings.placeholder_email_domain);
+        let mut user = User::new(user_id, placeholder, role, said.unwrap_or(now));
         user.name = row.name(&["name"]);
         user.phone = row.phone(settings);
         user.enabled = enabled(&mut row);
@@ -118,11 +120,6 @@ pub(super) fn write(transaction: &mut Transaction, user: &User) {
         let pointer = Pointer { target: customer.0, from: From::User(user.user_id) };
         transaction.put_anyway(&pointer, Conflict::Changed);
     }
-}
-
-/// The login of a user who has no address of their own.
-fn placeholder(id: UserId, settings: &Settings) -> EmailAddress {
-    EmailAddress::placeholder(&format!("user-{id}"), &settings.placeholder_email_domain)
 }
 
 fn login(row: &mut Row) -> Option<EmailAddress> {

@@ -37,6 +37,9 @@ pub(crate) async fn run(context: &Context, opts: Opts) -> Result<ExitCode, Admin
     result(format_args!("after:"))?;
     audit::print(&audit::take(context).await?)?;
     tally::print(run_id, migrated.tally, migrated.remaining)?;
+    if migrated.undone {
+        result(format_args!("the run was undone meanwhile: what it wrote was taken back"))?;
+    }
     Ok(tally::verdict(migrated.tally))
 }
 
