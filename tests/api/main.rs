@@ -30,6 +30,7 @@ mod logout;
 mod me;
 mod migrate;
 mod notify;
+mod policy;
 mod products;
 mod recovery;
 mod register;
