@@ -22,6 +22,7 @@ mod http;
 mod import;
 mod intake;
 mod issue_credentials;
+mod limits;
 mod list_customers;
 mod load;
 mod lockout;
