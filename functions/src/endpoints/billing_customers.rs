@@ -138,8 +138,8 @@ impl Place {
     fn parse(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.split(PARTS).collect();
         match parts.as_slice() {
-            ["customers", after] => Some(Self::Customers { after: some(after) }),
-            ["users", end, after] => Some(Self::Users { customers_end: (*end).to_owned(), after: some(after) }),
+            ["customers", after] => Some(Self::Customers { after: position_of(after) }),
+            ["users", end, after] => Some(Self::Users { customers_end: (*end).to_owned(), after: position_of(after) }),
             _ => None,
         }
     }
@@ -155,7 +155,7 @@ impl Place {
 }
 
 /// A position of a cursor, where there is one.
-fn some(text: &str) -> Option<String> {
+fn position_of(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
