@@ -48,7 +48,7 @@ pub type InitError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Serves the routes of `function` through the Runtime API.
 pub async fn serve(function: &Function) -> Result<(), InitError> {
-    telemetry::init_lambda();
+    telemetry::init_lambda(variable("RUST_LOG").as_deref());
     let app = or_name_it(app_from_env(function).await)?;
     let routes = surround(router(&[function]), app).layer(from_fn(identify));
     lambda_http::run(routes).await
@@ -56,7 +56,7 @@ pub async fn serve(function: &Function) -> Result<(), InitError> {
 
 /// The app of a job, which is served without routes.
 pub async fn job(function: &Function) -> Result<App, InitError> {
-    telemetry::init_lambda();
+    telemetry::init_lambda(variable("RUST_LOG").as_deref());
     or_name_it(app_from_env(function).await)
 }
 
@@ -66,7 +66,6 @@ fn or_name_it(app: Result<App, InitError>) -> Result<App, InitError> {
 }
 
 async fn app_from_env(function: &Function) -> Result<App, InitError> {
-    let variable = |name: &str| std::env::var(name).ok();
     let config = Config::read(variable, function.needs)?;
     let endpoint = Endpoint::read(variable);
     let store = Store::new(client(&endpoint), &config.table_name);
@@ -86,6 +85,11 @@ async fn app_from_env(function: &Function) -> Result<App, InitError> {
         stripe,
         mailer,
     }))
+}
+
+/// The environment, which is read nowhere else.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// Where a lead pays. People have to come back to somewhere.
@@ -127,7 +131,7 @@ fn secrets(endpoint: &Endpoint) -> aws_sdk_secretsmanager::Client {
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(region))
         .timeout_config(timeouts);
-    config.set_endpoint_url(std::env::var("AWS_ENDPOINT_URL_SECRETS_MANAGER").ok());
+    config.set_endpoint_url(variable("AWS_ENDPOINT_URL_SECRETS_MANAGER"));
     if let Some(credentials) = &endpoint.credentials {
         config = config.credentials_provider(credentials.clone());
     }
@@ -136,7 +140,7 @@ fn secrets(endpoint: &Endpoint) -> aws_sdk_secretsmanager::Client {
 
 fn mailer(config: &Config, endpoint: &Endpoint) -> Result<Mailer, ConfigError> {
     let from = config.mail_from.clone().ok_or(ConfigError::Missing("MAIL_FROM"))?;
-    let url = |name: &str| std::env::var(name).ok().filter(|url| !url.is_empty());
+    let url = |name: &str| variable(name).filter(|url| !url.is_empty());
     let (ses, sns) = (url("AWS_ENDPOINT_URL_SESV2"), url("AWS_ENDPOINT_URL_SNS"));
     Ok(Mailer::Aws(AwsMailer::new(endpoint, ses, sns, from)))
 }

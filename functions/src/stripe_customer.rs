@@ -222,14 +222,9 @@ impl Work<'_> {
     async fn save(&mut self, intent: &StripeIntent) -> Result<bool, ApiError> {
         let mut transaction = self.app.store.transaction();
         transaction.save_intent(self.read, intent);
-        match transaction.commit(&self.app.store).await {
-            Ok(()) => {
-                self.read += 1;
-                Ok(true)
-            }
-            Err(Refused::Conflict(_)) => Ok(false),
-            Err(Refused::Store(error)) => Err(error.into()),
-        }
+        let saved = transaction.commit_unless_refused(&self.app.store).await?;
+        self.read += u64::from(saved);
+        Ok(saved)
     }
 
     /// Gives the customer what was made for it, in one transaction with the end of the intent. A

@@ -1,4 +1,5 @@
-//! Configuration: every environment variable is read here and nowhere else.
+//! Configuration: what the variables of our own mean. Those of AWS are read by
+//! [`crate::store::connect`].
 //!
 //! A function names what it cannot work without ([`Need`]); one of these that is missing, or any
 //! variable that is malformed, stops it at init with a message that names the variable.

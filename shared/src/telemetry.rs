@@ -9,6 +9,9 @@ use tracing_subscriber::EnvFilter;
 /// `CloudWatch` namespace of every metric.
 const NAMESPACE: &str = "Rollcall";
 
+/// What is logged unless somebody says otherwise: quiet about everybody else's crates.
+const DIRECTIVES: &str = "warn,shared=info,functions=info,local=info";
+
 static METRICS_ON: AtomicBool = AtomicBool::new(false);
 
 /// What is counted. The name in `CloudWatch` is the variant's.
@@ -51,20 +54,22 @@ pub enum Metric {
     BackfillErrors,
 }
 
-/// Starts logging for a function on Lambda, and metrics with it.
-pub fn init_lambda() {
+/// Starts logging for a function on Lambda, and metrics with it. `directives` is what `RUST_LOG` says.
+pub fn init_lambda(directives: Option<&str>) {
     METRICS_ON.store(true, Ordering::Relaxed);
-    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter()).with_current_span(false).init();
+    let filter = filter(directives);
+    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_current_span(false).init();
 }
 
-/// Starts logging for a program on a terminal, to standard error.
-pub fn init_terminal() {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter()).with_target(false).init();
+/// Starts logging for a program on a terminal, to standard error. `directives` is what `RUST_LOG` says.
+pub fn init_terminal(directives: Option<&str>) {
+    let filter = filter(directives);
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).with_target(false).init();
 }
 
-/// `RUST_LOG` as the platform's own log level; quiet about everybody else's crates.
-fn filter() -> EnvFilter {
-    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,shared=info,functions=info,local=info"))
+fn filter(directives: Option<&str>) -> EnvFilter {
+    let said = directives.and_then(|directives| EnvFilter::try_new(directives).ok());
+    said.unwrap_or_else(|| EnvFilter::new(DIRECTIVES))
 }
 
 /// Adds `value` to `metric`; 0 is worth writing where its absence would mean that nobody looked.

@@ -28,6 +28,10 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     found
 }
 
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
 fn assert_absent(folder: &str, words: &[&str], rule: &str) {
     for (path, text) in sources(folder) {
         for word in words {
@@ -62,7 +66,8 @@ fn expressions_are_spelled_in_the_store_alone() {
 fn the_environment_is_read_in_one_place() {
     for (path, text) in sources("shared/src").into_iter().chain(sources("functions/src")) {
         let allowed = path.ends_with("functions/src/serve.rs");
-        assert!(allowed || !text.contains("env::var"), "{} reads the environment", path.display());
+        let reads = ["env::var", "from_default_env", "from_env("].iter().any(|word| text.contains(word));
+        assert!(allowed || !reads, "{} reads the environment", path.display());
     }
 }
 
@@ -77,7 +82,7 @@ fn no_file_outgrows_the_head() {
 
 #[test]
 fn every_function_has_its_binary_and_its_place_in_the_template() {
-    let template = fs::read_to_string(root().join("template.yaml")).unwrap();
+    let template = read("template.yaml");
     let names: BTreeSet<_> = ALL.iter().map(|function| function.name.to_owned()).collect();
     let binaries: BTreeSet<_> = fs::read_dir(root().join("functions/src/bin"))
         .unwrap()
@@ -96,7 +101,7 @@ fn every_function_has_its_binary_and_its_place_in_the_template() {
 
 #[test]
 fn whoever_compares_passwords_has_memory_for_the_costliest_hash() {
-    let template = fs::read_to_string(root().join("template.yaml")).unwrap();
+    let template = read("template.yaml");
     for name in ["login", "change-password"] {
         let (_, rest) = template.split_once(&format!("Binary: {name}}}")).unwrap();
         let own = rest.split("\n  # ----").next().unwrap();
@@ -131,4 +136,60 @@ fn the_committed_openapi_document_is_the_one_that_is_served() {
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();
     assert!(committed == current, "docs/openapi.json is stale: UPDATE=1 cargo test -p api-tests openapi");
+}
+
+#[test]
+fn the_documents_name_what_there_is() {
+    let (architecture, operations) = (read("docs/ARCHITECTURE.md"), read("docs/OPERATIONS.md"));
+    for test in after(&read("tests/api/tidy.rs"), "#[test]") {
+        let name = test.trim_start_matches("fn ").trim_end_matches("() {");
+        assert!(architecture.contains(&format!("`{name}`")), "ARCHITECTURE.md does not name `{name}`");
+    }
+    let metrics = metrics();
+    for name in alarms().iter().chain(&metrics) {
+        assert!(operations.contains(&format!("`{name}`")), "OPERATIONS.md does not name `{name}`");
+    }
+    let promises = promises();
+    assert!(promises.len() >= 20, "{promises:?}");
+    for name in promises {
+        assert!(is_a_test(&name), "README.md names `{name}`, which does not exist");
+    }
+}
+
+/// The lines that come right after a line that is `marker`.
+fn after(text: &str, marker: &str) -> Vec<String> {
+    let lines: Vec<_> = text.lines().map(str::trim).collect();
+    let found: Vec<_> = lines.windows(2).filter(|pair| pair[0] == marker).map(|pair| pair[1].to_owned()).collect();
+    assert!(!found.is_empty(), "nothing comes after `{marker}`");
+    found
+}
+
+fn alarms() -> Vec<String> {
+    // Backwards, the name of a resource comes after its type.
+    let lines: Vec<_> = read("template.yaml").lines().rev().map(str::to_owned).collect();
+    let names = after(&lines.join("\n"), "Type: AWS::CloudWatch::Alarm");
+    names.iter().map(|name| name.trim_end_matches(':').to_owned()).collect()
+}
+
+fn metrics() -> Vec<String> {
+    let telemetry = read("shared/src/telemetry.rs");
+    let (_, rest) = telemetry.split_once("pub enum Metric {\n").unwrap();
+    let (variants, _) = rest.split_once("\n}").unwrap();
+    let variants = variants.lines().map(str::trim).filter(|line| !line.starts_with("//"));
+    variants.map(|variant| variant.trim_end_matches(',').to_owned()).collect()
+}
+
+/// The tests that the README names beside what they show.
+fn promises() -> Vec<String> {
+    let named = |line: &str| Some(line.strip_suffix("` |")?.rsplit_once("| `")?.1.to_owned());
+    read("README.md").lines().filter_map(named).filter(|name| name.contains("::")).collect()
+}
+
+/// Whether `file::test` is a test in `tests/api` or `tests/proof`.
+fn is_a_test(name: &str) -> bool {
+    let Some((modules, test)) = name.rsplit_once("::") else { return false };
+    let modules = modules.replace("::", "/");
+    let files = ["api", "proof"].map(|folder| root().join(format!("tests/{folder}/{modules}.rs")));
+    let texts = files.iter().filter_map(|file| fs::read_to_string(file).ok());
+    texts.into_iter().any(|text| text.contains(&format!("fn {test}(")))
 }

@@ -10,6 +10,8 @@ use serde_json::Value;
 use shared::http::client::ClientAddress;
 use tower::ServiceExt;
 
+use crate::policy::{serving, under};
+
 /// Somebody who calls the service.
 #[derive(Clone)]
 pub struct Actor {
@@ -92,9 +94,11 @@ impl Actor {
         }
     }
 
-    /// Sends `request` through the router.
+    /// Sends `request` through the router, under the policy of the function that answers it.
     pub async fn send(&self, request: axum::http::request::Builder, body: Body) -> Answer {
-        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let request = request.body(body).unwrap();
+        let function = serving(request.method(), request.uri().path());
+        let response = under(function, self.router.clone().oneshot(request)).await.unwrap();
         let (head, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8_lossy(&bytes).into_owned();

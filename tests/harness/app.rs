@@ -30,6 +30,7 @@ use shared::token::KeyRing;
 
 use crate::actor::{Actor, Answer};
 use crate::connector::Connector;
+use crate::policy::under;
 use crate::world::World;
 
 /// The secrets that sign webhooks in tests; either may.
@@ -187,7 +188,7 @@ impl TestApp {
     /// was delivered before comes once more.
     pub async fn deliver_mail_through(&self, app: &App) {
         let mut stream = StreamLoop::new(streams_client(&self.endpoint), TABLE.into());
-        stream.deliver(app).await.unwrap();
+        under("notify", stream.deliver(app)).await.unwrap();
     }
 
     /// What was delivered, newest first.

@@ -41,6 +41,7 @@ use tokio::sync::watch;
 use self::attempt::Attempt;
 use crate::faults::{CallInfo, Fault, Kind, Plan, When};
 use crate::pause::{Gates, Pause};
+use crate::policy;
 use crate::recording;
 use crate::stale::Answers;
 
@@ -325,6 +326,8 @@ impl HttpConnector for Tap {
             return self.inner.call(request);
         };
         let operation = operation.to_owned();
+        // What the code asks for, before a planted bug changes it.
+        policy::check(&operation, request.body().bytes().unwrap_or_default());
         let request = self.connector.rewritten(&operation, request);
         let body = request.body().bytes().unwrap_or_default();
         let Some(attempt) = self.connector.begin(&operation, body) else {

@@ -14,6 +14,7 @@ pub mod legacy;
 pub mod load;
 pub mod parsers;
 pub mod pause;
+pub mod policy;
 pub mod recording;
 pub mod rng;
 mod stale;

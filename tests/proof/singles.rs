@@ -16,6 +16,9 @@ use crate::cases::{CASES, Case, KINDS};
 /// Tables at once where most of the time is spent waiting for answers that never come.
 const PATIENT_WIDTH: usize = 24;
 
+/// Each case reads and writes.
+const FEWEST_CALLS: usize = 2;
+
 /// One fault, then the caller tries again as a caller would, until they have an answer.
 async fn one_fault(case: &Case, call: u64, kind: Kind) {
     let actors = case.prepared().await;
@@ -43,6 +46,7 @@ async fn every_single_fault(kinds: &[Kind], width: usize) -> usize {
         }
     }
     let count = points.len();
+    assert!(count >= FEWEST_CALLS * CASES.len() * kinds.len(), "only {count} points");
     iter(points).for_each_concurrent(width, |(case, call, kind)| one_fault(case, call, kind)).await;
     count
 }
@@ -51,7 +55,6 @@ async fn every_single_fault(kinds: &[Kind], width: usize) -> usize {
 async fn a_fault_at_any_call_and_a_retry_leave_exactly_one_of_everything() {
     let points = every_single_fault(&KINDS, WIDTH).await;
     println!("{points} single-fault points");
-    assert!(points >= 400, "{points}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,6 +72,7 @@ async fn a_fault_at_any_call_of_a_delivery_sends_one_password() {
     };
     let (app, _) = prepare().await;
     let total = app.connector.calls_of(app.deliver_mail()).await;
+    assert!(total > 0, "a delivery that calls nothing cannot fail");
     for call in 1..=total {
         for kind in KINDS {
             let (app, nobody) = prepare().await;

@@ -16,6 +16,7 @@ use shared::clock::Time;
 use shared::contact::{EmailAddress, Phone};
 use shared::domain::amounts::{Amounts, amounts};
 use shared::domain::customer::{Contact, Customer, Status};
+use shared::domain::linking::Pair;
 use shared::domain::product::Product;
 use shared::domain::user::{Role, User};
 use shared::http::ApiError;
@@ -137,8 +138,8 @@ impl Place {
     fn parse(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.split(PARTS).collect();
         match parts.as_slice() {
-            ["customers", after] => Some(Self::Customers { after: some(after) }),
-            ["users", end, after] => Some(Self::Users { customers_end: (*end).to_owned(), after: some(after) }),
+            ["customers", after] => Some(Self::Customers { after: position_of(after) }),
+            ["users", end, after] => Some(Self::Users { customers_end: (*end).to_owned(), after: position_of(after) }),
             _ => None,
         }
     }
@@ -154,7 +155,7 @@ impl Place {
 }
 
 /// A position of a cursor, where there is one.
-fn some(text: &str) -> Option<String> {
+fn position_of(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
@@ -199,7 +200,7 @@ async fn customers(app: &App, limit: usize, after: Option<&str>) -> Result<Found
             None
         } else {
             let user = match customer.user_id {
-                Some(id) => batch.get::<User>(&Key::user(id))?.filter(|user| is_pair(&customer, user)),
+                Some(id) => batch.get::<User>(&Key::user(id))?.filter(|user| Pair::of(&customer, user).is_some()),
                 None => None,
             };
             Some(Person::Customer(Box::new(customer), user.map(Box::new)))
@@ -233,20 +234,13 @@ fn person_of(user: User, customers_end: &str, batch: &Batch) -> Result<Option<Pe
         Some(id) => batch.get::<Customer>(&Key::customer(id))?,
         None => None,
     };
-    Ok(match customer.filter(|customer| is_pair(customer, &user)) {
+    Ok(match customer.filter(|customer| Pair::of(customer, &user).is_some()) {
         None => Some(Person::User(Box::new(user))),
         Some(customer) if position(&customer).is_some_and(|position| position.as_str() > customers_end) => {
             Some(Person::Customer(Box::new(customer), Some(Box::new(user))))
         }
         Some(_) => None,
     })
-}
-
-/// Whether the two point to each other, and so are one person.
-fn is_pair(customer: &Customer, user: &User) -> bool {
-    user.role == Role::Customer
-        && customer.user_id == Some(user.user_id)
-        && user.customer_v2_id == Some(customer.internal_id)
 }
 
 impl Person {

@@ -8,7 +8,6 @@ use shared::domain::message::{Message, MessageKind};
 use shared::http::fields::{Fields, FromFields, Opaque};
 use shared::http::problem::Problem;
 use shared::http::{ApiError, JsonBody};
-use shared::store::Refused;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -58,11 +57,7 @@ pub async fn handle(
     let message = Message::to_whom_it_concerns(MessageKind::PasswordReset, identifier, id, now);
     let mut transaction = app.store.transaction();
     transaction.save_message(None, &message);
-    match transaction.commit(&app.store).await {
-        // A conflict is the same request within the minute.
-        Ok(()) | Err(Refused::Conflict(_)) => {
-            Ok(Json(MessageView { message: "If that email exists, a reset link has been sent" }))
-        }
-        Err(Refused::Store(error)) => Err(error.into()),
-    }
+    // What is there already is the same request within the minute.
+    transaction.commit_unless_refused(&app.store).await?;
+    Ok(Json(MessageView { message: "If that email exists, a reset link has been sent" }))
 }

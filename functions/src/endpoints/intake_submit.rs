@@ -240,10 +240,8 @@ impl Intake {
         let mut transaction = self.app.store.transaction();
         let marker = NoticeMarker::new("already_customer", customer.internal_id.0, self.now);
         transaction.create(&marker, Conflict::HandledBefore).save_message(None, &message);
-        match transaction.commit(&self.app.store).await {
-            Ok(()) | Err(Refused::Conflict(_)) => Ok(()),
-            Err(Refused::Store(error)) => Err(error.into()),
-        }
+        transaction.commit_unless_refused(&self.app.store).await?;
+        Ok(())
     }
 }
 

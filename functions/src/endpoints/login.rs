@@ -13,7 +13,6 @@ use shared::http::{ApiError, JsonBody};
 use shared::ids::UserId;
 use shared::password::is_foreign;
 use shared::secret::Secret;
-use shared::store::Refused;
 use shared::store::attempts::AttemptsItem;
 use shared::store::key::Key;
 use shared::store::records::Guard;
@@ -93,11 +92,8 @@ async fn rehash(app: &App, user: User, password: &Secret, now: Time) -> Result<U
     let after = User { password_hash: Some(hash), updated_at: now, ..user.clone() };
     let mut transaction = app.store.transaction();
     transaction.save_user(Some(&user), &after);
-    match transaction.commit(&app.store).await {
-        Ok(()) => Ok(after),
-        Err(Refused::Conflict(_)) => Ok(user),
-        Err(Refused::Store(error)) => Err(error.into()),
-    }
+    let replaced = transaction.commit_unless_refused(&app.store).await?;
+    Ok(if replaced { after } else { user })
 }
 
 /// The answer that signs `user` in.

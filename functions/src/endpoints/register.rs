@@ -248,9 +248,7 @@ impl Registration {
             }
             (None, None) => {}
         }
-        match transaction.commit(&self.app.store).await {
-            Ok(()) | Err(Refused::Conflict(_)) => Ok(()),
-            Err(Refused::Store(error)) => Err(error.into()),
-        }
+        transaction.commit_unless_refused(&self.app.store).await?;
+        Ok(())
     }
 }

@@ -79,11 +79,9 @@ async fn deliver(app: &App, id: Uuid) -> Result<(), ApiError> {
     count(metric, 1, now.unix_ms());
     let mut transaction = app.store.transaction();
     transaction.save_message(Some(&message), &message.clone().done(state, now));
-    match transaction.commit(&app.store).await {
-        // Changed meanwhile: it was put on its way once more, and will be found again.
-        Ok(()) | Err(Refused::Conflict(_)) => Ok(()),
-        Err(Refused::Store(error)) => Err(error.into()),
-    }
+    // Changed meanwhile: it was put on its way once more, and will be found again.
+    transaction.commit_unless_refused(&app.store).await?;
+    Ok(())
 }
 
 /// The invitation, if it is still meant: the epoch must be the message's.

@@ -4,6 +4,7 @@ use shared::app::App;
 use shared::clock::Time;
 use shared::domain::customer::{Contact, Customer, Origin, Status};
 use shared::domain::ledger::Reservation;
+use shared::domain::linking::Pair;
 use shared::domain::matching::{Match, Review};
 use shared::domain::onboarding::Login;
 use shared::domain::user::{Role, User};
@@ -171,8 +172,7 @@ fn is_early(counterpart: Option<Review>, scope: Review) -> bool {
 
 /// Whether the two are linked both ways, with the same number on both sides.
 fn is_whole(customer: &Customer, user: &User) -> bool {
-    customer.user_id == Some(user.user_id)
-        && user.customer_v2_id == Some(customer.internal_id)
+    Pair::of(customer, user).is_some()
         && user.customer_number.is_some()
         && user.customer_number == customer.customer_number
 }

@@ -33,7 +33,7 @@ pub(super) enum Outcome {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Repair {
-    /// The rows of the work list that are done with it.
+    /// The rows of the work queue that are done with it.
     pub(super) rows: u64,
     pub(super) outcome: Outcome,
     pub(super) numbered: bool,

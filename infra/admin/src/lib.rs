@@ -34,7 +34,7 @@ use crate::error::AdminError;
 /// Does what the command line says, and answers how it went.
 pub async fn main() -> ExitCode {
     let cli = Cli::parse();
-    telemetry::init_terminal();
+    telemetry::init_terminal(variable("RUST_LOG").as_deref());
     run(cli).await.unwrap_or_else(|error| {
         output::note(format_args!("error: {error}"));
         ExitCode::FAILURE
@@ -42,6 +42,10 @@ pub async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<ExitCode, AdminError> {
-    let context = Context::read(&cli.target, |name| std::env::var(name).ok())?;
+    let context = Context::read(&cli.target, variable)?;
     cli.command.run(&context).await
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }

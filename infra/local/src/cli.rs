@@ -45,7 +45,7 @@ pub async fn run() -> ExitCode {
 }
 
 async fn serve(options: Options) -> Result<(), LocalError> {
-    telemetry::init_terminal();
+    telemetry::init_terminal(setup::variable("RUST_LOG").as_deref());
     // Before anybody is told that the server is ready: what they send next may be a signal.
     let shutdown = shutdown_signal().map_err(LocalError::Signals)?;
     let admin_email = options.admin_email.clone();

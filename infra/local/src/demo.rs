@@ -3,7 +3,7 @@
 //! The server is the real one, in memory and on a port of its own; every request goes to it over
 //! the loopback address.
 
-mod http;
+pub mod http;
 mod story;
 mod teller;
 

@@ -81,7 +81,7 @@ pub enum LocalError {
     /// The HTTP server failed.
     #[error("the HTTP server failed: {0}")]
     Serve(io::Error),
-    /// A request of the demo got no answer.
+    /// A request to the server got no answer.
     #[error("the request was not answered: {0}")]
     Unanswered(String),
 }

@@ -144,6 +144,7 @@ fn mailbox(data: Option<&DataDir>) -> Result<Mailbox, LocalError> {
     Mailbox::open(&file, Clock::System).map_err(LocalError::data(&file))
 }
 
-fn variable(name: &str) -> Option<String> {
+/// What the environment says.
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::item::{Entity, Indexes, Item, row_of};
 use super::key::Key;
-use super::transaction::{Conflict, Refused};
+use super::transaction::Conflict;
 use super::{Store, StoreError, work};
 use crate::clock::Time;
 use crate::domain::census::{Census, CustomerRow, Figures, InvitationRow, UserRow};
@@ -115,11 +115,7 @@ impl Store {
         let stored = Snapshot { version: snapshot.version + 1, ..snapshot.clone() };
         let mut transaction = self.transaction();
         transaction.replace(&stored, snapshot.version, Conflict::Changed);
-        match transaction.commit(self).await {
-            Ok(()) => Ok(true),
-            Err(Refused::Conflict(_)) => Ok(false),
-            Err(Refused::Store(error)) => Err(error),
-        }
+        transaction.commit_unless_refused(self).await
     }
 }
 

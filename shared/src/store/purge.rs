@@ -99,10 +99,8 @@ impl Store {
         let mut transaction = self.transaction();
         transaction.require_present(&Key::customer(id), Conflict::OwnerGone);
         transaction.delete(&Key::purge(id), Conflict::Changed);
-        match transaction.commit(self).await {
-            // Gone once more: then the purge stands.
-            Ok(()) | Err(Refused::Conflict(_)) => Ok(()),
-            Err(Refused::Store(error)) => Err(error),
-        }
+        // Gone once more: then the purge stands.
+        transaction.commit_unless_refused(self).await?;
+        Ok(())
     }
 }

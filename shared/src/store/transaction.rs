@@ -220,6 +220,15 @@ impl Transaction {
         }
     }
 
+    /// Commits, unless an expectation does not hold; answers whether it committed.
+    pub async fn commit_unless_refused(self, store: &Store) -> Result<bool, StoreError> {
+        match self.commit(store).await {
+            Ok(()) => Ok(true),
+            Err(Refused::Conflict(_)) => Ok(false),
+            Err(Refused::Store(error)) => Err(error),
+        }
+    }
+
     async fn attempt(&self, client: &Client) -> Result<(), SdkError<TransactWriteItemsError>> {
         let writes = self.writes.iter().map(|(write, _)| write.clone()).collect();
         let request = client.transact_write_items().set_transact_items(Some(writes));

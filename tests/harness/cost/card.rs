@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use super::price::{
-    CALL_CPU_MS, CALL_MS, GIB_SECONDS, HASH_CPU_MS, INVOCATIONS, READS, REQUEST_CPU_MS, WRITES, duration_ms, dynamodb,
-    lambda, memory_mib,
+    CALL_CPU_MS, CALL_MS, GIB_SECONDS, HASH_CPU_MS, INVOCATIONS, READS, REQUEST_CPU_MS, VERIFY_CPU_MS, WRITES,
+    duration_ms, dynamodb, lambda, memory_mib,
 };
 use super::{Cost, Row};
 
@@ -85,7 +85,8 @@ fn foot() -> String {
          for each message it sends.\n\
          **MiB** is the template's. **ms** is computed, warm: {CALL_MS} ms for each round trip, and CPU at the \
          function's share of a vCPU (MiB / 1 769, one at most): {REQUEST_CPU_MS} ms for a request, {CALL_CPU_MS} ms \
-         for each call, {HASH_CPU_MS} ms for each argon2id hash, as measured on x86-64 with two shared cores.\n"
+         for each call, {VERIFY_CPU_MS} ms for a password that is compared, {HASH_CPU_MS} ms for one that is hashed \
+         (and compared with its hash), as measured on x86-64 with two shared cores ([speed](speed.md)).\n"
     )
 }
 

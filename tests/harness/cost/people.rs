@@ -32,13 +32,13 @@ async fn account(meter: &mut Meter) {
     let case = Case::new("POST /auth/register", "an address that is taken");
     meter.request(case, 409, register(&nobody, "ana@x.io")).await;
 
-    let case = Case::new(LOGIN, "by e-mail").within(3).hashing(1);
+    let case = Case::new(LOGIN, "by e-mail").within(3).verifying(1);
     let session = meter.request(case, 200, nobody.login("ana@x.io", PASSWORD)).await;
-    let case = Case::new(LOGIN, "by customer number").hashing(1);
+    let case = Case::new(LOGIN, "by customer number").verifying(1);
     meter.request(case, 200, nobody.login(registered.str("customerId"), PASSWORD)).await;
-    let case = Case::new(LOGIN, "a wrong password").within(3).hashing(1);
+    let case = Case::new(LOGIN, "a wrong password").within(3).verifying(1);
     meter.request(case, 401, nobody.login("ana@x.io", "wrong")).await;
-    let case = Case::new(LOGIN, "nobody's address").within(3).hashing(1);
+    let case = Case::new(LOGIN, "nobody's address").within(3).verifying(1);
     meter.request(case, 401, nobody.login("unknown@x.io", PASSWORD)).await;
 
     let ana = meter.signed_in(&session);
@@ -48,7 +48,7 @@ async fn account(meter: &mut Meter) {
     let change = ana.patch("/auth/me", json!({ "phone": "98765 43210" }));
     meter.request(Case::new("PATCH /auth/me", "phone"), 200, change).await;
     let body = json!({ "current_password": PASSWORD, "new_password": NEW_PASSWORD });
-    let case = Case::new("POST /auth/change-password", "").hashing(2);
+    let case = Case::new("POST /auth/change-password", "").verifying(1).hashing(1);
     let session = meter.request(case, 200, ana.post("/auth/change-password", body)).await;
     let ana = meter.signed_in(&session);
     meter.request(Case::new("POST /auth/logout", ""), 204, post_nothing(&ana, "/auth/logout")).await;

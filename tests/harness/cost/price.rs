@@ -28,8 +28,11 @@ pub const REQUEST_CPU_MS: f64 = 0.12;
 /// CPU of a call of `DynamoDB` by the SDK.
 pub const CALL_CPU_MS: f64 = 0.13;
 
-/// CPU of one argon2id hash.
-pub const HASH_CPU_MS: f64 = 17.0;
+/// CPU of comparing a password with a hash.
+pub const VERIFY_CPU_MS: f64 = 7.0;
+
+/// CPU of making a hash: by the reference, and then compared by what compares.
+pub const HASH_CPU_MS: f64 = 24.0;
 
 /// Lambda gives a function a whole vCPU at this memory, and of less a share.
 pub const WHOLE_VCPU_MIB: f64 = 1_769.0;
@@ -60,7 +63,8 @@ pub fn memory_mib(case: &Case) -> f64 {
 /// computes with its share of a vCPU.
 pub fn duration_ms(case: &Case, cost: &Cost) -> f64 {
     let waits = f64::from(u32::try_from(cost.round_trips).unwrap()) * CALL_MS;
-    let cpu = REQUEST_CPU_MS + f64::from(cost.calls) * CALL_CPU_MS + f64::from(case.hashes) * HASH_CPU_MS;
+    let passwords = f64::from(case.verifies) * VERIFY_CPU_MS + f64::from(case.hashes) * HASH_CPU_MS;
+    let cpu = REQUEST_CPU_MS + f64::from(cost.calls) * CALL_CPU_MS + passwords;
     let share = (memory_mib(case) / WHOLE_VCPU_MIB).min(1.0);
     (waits + cpu / share).ceil()
 }

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
+use local::demo::http::Ask;
 use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::secret::Secret;
@@ -25,21 +26,7 @@ pub trait Transport {
     fn send(&self, ask: Ask) -> impl Future<Output = Result<Reply, String>>;
 }
 
-/// A request.
-pub struct Ask {
-    /// The method, in capitals.
-    pub method: &'static str,
-    /// Path and query.
-    pub path: String,
-    /// A session.
-    pub token: Option<String>,
-    /// The signature of a webhook.
-    pub signature: Option<String>,
-    /// The body, as JSON.
-    pub body: Option<Value>,
-}
-
-/// Its answer.
+/// The answer to a request.
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,

@@ -1,4 +1,5 @@
-//! Requests over the loopback address.
+//! Requests over the loopback address, for whoever talks to the local server from outside: the demo,
+//! and the load test.
 
 use axum::body::{Body, to_bytes};
 use axum::http::header::CONTENT_TYPE;
@@ -11,63 +12,82 @@ use serde_json::Value;
 use crate::LocalError;
 
 /// The most bytes of an answer.
-const MAX_ANSWER_BYTES: usize = 1_024 * 1_024;
+const MAX_ANSWER_BYTES: usize = 4 * 1_024 * 1_024;
 
 /// A client of one server.
-pub(super) struct Http {
+pub struct Http {
     client: Client<HttpConnector, Body>,
     base_url: String,
 }
 
 /// What is asked.
 #[derive(Default)]
-pub(super) struct Ask {
-    pub(super) method: &'static str,
-    pub(super) path: &'static str,
-    pub(super) body: Option<Value>,
-    pub(super) token: Option<String>,
-    pub(super) signature: Option<String>,
+pub struct Ask {
+    /// The method, in capitals.
+    pub method: &'static str,
+    /// Path and query.
+    pub path: String,
+    /// The body, as JSON.
+    pub body: Option<Value>,
+    /// A session.
+    pub token: Option<String>,
+    /// The signature of a webhook.
+    pub signature: Option<String>,
 }
 
 /// What was answered.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) body: Value,
+pub struct Answer {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The body; null if it is no JSON.
+    pub body: Value,
 }
 
 impl Ask {
-    pub(super) fn get(path: &'static str) -> Self {
-        Self { method: "GET", path, ..Self::default() }
+    /// `GET path`.
+    #[must_use]
+    pub fn get(path: &str) -> Self {
+        Self { method: "GET", path: path.to_owned(), ..Self::default() }
     }
 
-    pub(super) fn post(path: &'static str, body: Value) -> Self {
-        Self { method: "POST", path, body: Some(body), ..Self::default() }
+    /// `POST path` with a JSON body.
+    #[must_use]
+    pub fn post(path: &str, body: Value) -> Self {
+        Self { method: "POST", path: path.to_owned(), body: Some(body), ..Self::default() }
     }
 
-    pub(super) fn with_token(self, token: &str) -> Self {
+    /// The same with a session or an API key.
+    #[must_use]
+    pub fn with_token(self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self }
     }
 
-    pub(super) fn signed(self, signature: String) -> Self {
+    /// The same, signed as Stripe does.
+    #[must_use]
+    pub fn signed(self, signature: String) -> Self {
         Self { signature: Some(signature), ..self }
     }
 }
 
 impl Answer {
     /// The text at `pointer` (RFC 6901), empty if there is none.
-    pub(super) fn text(&self, pointer: &str) -> String {
+    #[must_use]
+    pub fn text(&self, pointer: &str) -> String {
         self.body.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 }
 
 impl Http {
-    pub(super) fn new(base_url: &str) -> Self {
+    /// A client of the server at `base_url`.
+    #[must_use]
+    pub fn new(base_url: &str) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         Self { client: Client::builder(TokioExecutor::new()).build(connector), base_url: base_url.to_owned() }
     }
 
-    pub(super) async fn send(&self, ask: &Ask) -> Result<Answer, LocalError> {
+    /// Sends `ask`; the error is a request without an answer.
+    pub async fn send(&self, ask: &Ask) -> Result<Answer, LocalError> {
         let mut request = Request::builder().method(ask.method).uri(format!("{}{}", self.base_url, ask.path));
         if let Some(token) = &ask.token {
             request = request.header("authorization", format!("Bearer {token}"));

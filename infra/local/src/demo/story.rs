@@ -134,7 +134,7 @@ async fn create_twice(teller: &mut Teller) -> Result<(), LocalError> {
 async fn backfill_twice(teller: &mut Teller) -> Result<(), LocalError> {
     // Nothing may be on its way any more when the messages are counted.
     look_for_mail(teller, OTHER_EMAIL).await?;
-    let backfill = Ask { method: "POST", path: "/dev/backfill", ..Ask::default() };
+    let backfill = Ask { method: "POST", path: "/dev/backfill".into(), ..Ask::default() };
     let first = teller.step("The schedule runs the backfill", &backfill).await?;
     teller.verdict(first.is(StatusCode::OK) && first.body["errors"] == 0, "the backfill finds nothing it cannot do");
     let second = teller.step("It runs again", &backfill).await?;
