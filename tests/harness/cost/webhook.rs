@@ -4,6 +4,7 @@ use functions::jobs::backfill::run;
 use serde_json::json;
 
 use super::{Case, Meter, customer};
+use crate::faults::{CallInfo, Fault, Kind, When};
 use crate::stripe::{checkout, invoice, refund, subscription};
 
 const ROUTE: &str = "POST /api/webhooks/stripe";
@@ -28,7 +29,12 @@ pub(super) async fn measure(meter: &mut Meter) {
     run(&app, None).await.unwrap();
     let mut billed = customer("billed");
     billed["stripe_id"] = "cus_1".into();
+    // What could not be applied at once is left to the schedule.
+    let of_the_replay =
+        |call: &CallInfo<'_>| call.operation == "GetItem" && String::from_utf8_lossy(call.body).contains("REPLAY#");
+    meter.app.connector.inject(Fault { at: When::Every(Box::new(of_the_replay)), kind: Kind::InternalError });
     admin.post("/v1/customers", billed).await.expect(201);
+    meter.app.connector.reset();
     let case = Case::new("backfill", "a run that replays one parked event");
     meter.work(case, run(&app, None)).await.unwrap();
     let event = subscription("updated", "evt_subscription", 60, "past_due");

@@ -145,7 +145,7 @@ async fn a_table_is_made_once() {
     assert_eq!(terminal.run("create-table").await.line(), "created the table `rollcall`");
     assert_eq!(terminal.run("create-table").await.line(), "already there: the table `rollcall`");
     assert_eq!(terminal.run("--dry-run create-table").await.line(), "already there: the table `rollcall`");
-    assert_eq!(terminal.run("--table t create-table").await.line(), "created the table `t`");
+    assert_eq!(terminal.run("--table other create-table").await.line(), "created the table `other`");
 }
 
 #[tokio::test]
