@@ -276,9 +276,5 @@ async fn apply(app: &App, owner: CustomerId, event: &ParkedEvent, now: Time) -> 
 async fn finish(app: &App, entry: &Replay) -> Result<bool, ApiError> {
     let mut transaction = app.store.transaction();
     transaction.delete_version(&Key::replay(&entry.stripe_customer), entry.version, Conflict::Changed);
-    match transaction.commit(&app.store).await {
-        Ok(()) => Ok(true),
-        Err(Refused::Conflict(_)) => Ok(false),
-        Err(Refused::Store(error)) => Err(error.into()),
-    }
+    Ok(transaction.commit_unless_refused(&app.store).await?)
 }

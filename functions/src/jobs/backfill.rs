@@ -12,7 +12,6 @@ use shared::clock::Time;
 use shared::domain::ledger::{RunKind, Tally};
 use shared::domain::message::{Message, MessageState};
 use shared::http::ApiError;
-use shared::store::Refused;
 use shared::store::key::Key;
 use shared::store::work::Due;
 use shared::telemetry::{Metric, count};
@@ -190,8 +189,6 @@ async fn redrive(app: &App, id: Uuid, now: Time) -> Result<(), ApiError> {
         message.clone().done(MessageState::Void, now)
     };
     transaction.save_message(Some(&message), &after);
-    match transaction.commit(&app.store).await {
-        Ok(()) | Err(Refused::Conflict(_)) => Ok(()),
-        Err(Refused::Store(error)) => Err(error.into()),
-    }
+    transaction.commit_unless_refused(&app.store).await?;
+    Ok(())
 }

@@ -101,10 +101,8 @@ impl Store {
     pub async fn begin_run(&self, run: &Run) -> Result<(), StoreError> {
         let mut transaction = self.transaction();
         transaction.create(&Run { version: 1, ..run.clone() }, Conflict::Exists);
-        match transaction.commit(self).await {
-            Ok(()) | Err(Refused::Conflict(_)) => Ok(()),
-            Err(Refused::Store(error)) => Err(error),
-        }
+        transaction.commit_unless_refused(self).await?;
+        Ok(())
     }
 
     /// The run `id`.

@@ -17,7 +17,7 @@ use super::members::EmailMembers;
 use super::members::MemberLists;
 use super::phone::People;
 use super::pointer::From;
-use super::transaction::{Conflict, Refused, Transaction};
+use super::transaction::{Conflict, Transaction};
 use super::{Store, StoreError, work};
 use crate::clock::Time;
 use crate::contact::{EmailAddress, Phone};
@@ -185,10 +185,8 @@ impl Store {
         }
         let mut transaction = self.transaction();
         transaction.delete_version(key, recheck.version, Conflict::Changed);
-        match transaction.commit(self).await {
-            Ok(()) | Err(Refused::Conflict(_)) => Ok(()),
-            Err(Refused::Store(error)) => Err(error),
-        }
+        transaction.commit_unless_refused(self).await?;
+        Ok(())
     }
 
     /// The record `id`, be it a user or a customer, and whoever was imported with a pointer at it.
@@ -228,11 +226,9 @@ impl Store {
 
     /// A row that somebody changes meanwhile is left to the next run: the recheck stays queued.
     async fn unless_changed(&self, transaction: Transaction) -> Result<(), StoreError> {
-        match transaction.commit(self).await {
-            Ok(()) => Ok(()),
-            Err(Refused::Conflict(_)) => Err(StoreError::Unavailable("a row under recheck was changed".into())),
-            Err(Refused::Store(error)) => Err(error),
-        }
+        let committed = transaction.commit_unless_refused(self).await?;
+        let changed = || StoreError::Unavailable("a row under recheck was changed".into());
+        committed.then_some(()).ok_or_else(changed)
     }
 
     /// Everybody with the address `email`.
