@@ -200,16 +200,16 @@ fn subscribe(
     "subscription"
 }
 
-/// Applies what waited for the Stripe customer that a request has `given` to `customer`, so that it
-/// need not wait for the schedule; the pointer is durable, and so nothing is parked any more. Answers
-/// the customer as they are then.
-pub(crate) async fn catch_up(app: &App, customer: Customer, given: Option<&str>, now: Time) -> Customer {
-    let Some(given) = given.filter(|given| customer.stripe_id.as_deref() == Some(*given)) else { return customer };
-    let after = in_time(given, async {
-        if app.store.parked_events(given, 1).await?.is_empty() {
+/// Applies what waited for the Stripe customer that `customer` now has, so that it need not wait for
+/// the schedule; the pointer is durable, and so nothing is parked any more. Answers the customer as
+/// they are then.
+pub(crate) async fn catch_up(app: &App, customer: Customer, now: Time) -> Customer {
+    let Some(stripe_customer) = customer.stripe_id.as_deref() else { return customer };
+    let after = in_time(stripe_customer, async {
+        if app.store.parked_events(stripe_customer, 1).await?.is_empty() {
             return Ok(None);
         }
-        replay(app, given, now).await?;
+        replay(app, stripe_customer, now).await?;
         Ok(app.store.customer(customer.internal_id).await?)
     })
     .await;

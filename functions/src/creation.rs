@@ -23,6 +23,7 @@ use shared::store::records::Guard;
 use shared::store::retry::Backoff;
 use shared::store::{Conflict, Refused, StoreError, Transaction};
 
+use crate::account::unheld;
 use crate::stripe_customer::intend_subscriptions;
 
 /// One request and what stays the same however often it is planned anew.
@@ -58,6 +59,8 @@ pub struct Created {
     pub warnings: Vec<String>,
     /// Whether the answer was given before.
     pub replayed: bool,
+    /// Whether the customer has their Stripe customer from this request.
+    pub takes_stripe_customer: bool,
 }
 
 /// What was read before deciding.
@@ -213,7 +216,8 @@ impl Creation {
             tokio::join!(self.app.store.customer(marker.customer_id), self.app.store.usage(marker.customer_id));
         let customer = customer?.ok_or(ApiError::CustomerNotFound)?;
         let status = StatusCode::from_u16(marker.status).unwrap_or(StatusCode::OK);
-        Ok(Created { status, customer, usage: usage?, warnings: marker.warnings.clone(), replayed: true })
+        let (usage, warnings) = (usage?, marker.warnings.clone());
+        Ok(Created { status, customer, usage, warnings, replayed: true, takes_stripe_customer: false })
     }
 
     /// Makes the plan so; the inner error is the race that was lost.
@@ -249,6 +253,7 @@ impl Creation {
                 } else {
                     self.attach(&mut after, offer);
                 }
+                let login = unheld(&self.app, login, self.user_id).await?;
                 let linked = self.onboard(*after, login, drawn).await?;
                 transaction.save_linked(Some(&before), &linked, lists);
                 (StatusCode::OK, Some(before), linked.customer)
@@ -265,7 +270,8 @@ impl Creation {
         intend_subscriptions(&self.app, &mut transaction, before, &customer, offer.catalogue, self.now);
         self.intend(&mut transaction, before, &customer, known.intents, &mut warnings);
         let warnings = warnings.into_iter().map(str::to_owned).collect();
-        let created = Created { status, customer, usage: Vec::new(), warnings, replayed: false };
+        let takes_stripe_customer = customer.stripe_id.as_ref() != before.and_then(|before| before.stripe_id.as_ref());
+        let created = Created { status, customer, usage: Vec::new(), warnings, replayed: false, takes_stripe_customer };
         self.keep_answer(&mut transaction, &created);
         if transaction.is_empty() {
             return Ok(Ok(created));

@@ -122,10 +122,12 @@ impl Subject {
             stripe_id: data.stripe_id.map(|text| text.0),
             ..Request::default()
         };
-        let given = request.stripe_id.clone();
         let products = Products { defaults: true, choice: None };
         let created = Creation::new(self.app.clone(), request, products, None, self.now).run().await?;
-        let customer = catch_up(&self.app, created.customer, given.as_deref(), self.now).await;
-        Ok(customer.internal_id)
+        let id = created.customer.internal_id;
+        if created.takes_stripe_customer {
+            catch_up(&self.app, created.customer, self.now).await;
+        }
+        Ok(id)
     }
 }

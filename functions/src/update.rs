@@ -18,6 +18,7 @@ use shared::store::records::Guard;
 use shared::store::retry::Backoff;
 use shared::store::{Conflict, Refused, StoreError, Transaction};
 
+use crate::account::unheld;
 use crate::stripe_customer::intend;
 
 /// Why a customer was not changed.
@@ -213,6 +214,7 @@ impl<'a> Update<'a> {
             let offer = Offer { catalogue: &catalogue, defaults: true, trials_used: &used, stripe_configured };
             offer.start(&mut after.products, None, self.now);
         }
+        let login = unheld(self.app, login, self.new_user).await?;
         let want = Want { crn: after.customer_reference.is_none(), number: login.needs_number() };
         drawn.draw(&self.app.store, &self.app.settings, self.now, want).await?;
         let (crn, number) = (drawn.crn.clone(), drawn.number.clone());

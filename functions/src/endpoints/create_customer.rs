@@ -216,14 +216,15 @@ pub async fn handle(
     let products = body.request.products();
     let create_in_stripe = body.request.create_in_stripe == Some(true);
     let entity = body.request.entity();
-    let given = body.request.stripe_id.as_ref().map(|text| text.0.clone());
     let request = Request::from(body.request);
     if request.id.is_none() && request.contact.email.is_none() && request.contact.phone.is_none() {
         return Err(ApiError::Impossible("Either customer ID or email is required"));
     }
     let creation = Creation::new(app.clone(), request, products, key, now).with_stripe_customer(create_in_stripe);
     let mut created = creation.run().await?;
-    created.customer = catch_up(&app, created.customer, given.as_deref(), now).await;
+    if created.takes_stripe_customer {
+        created.customer = catch_up(&app, created.customer, now).await;
+    }
     let may_wait = create_in_stripe || waits_for_stripe(&created.customer);
     if may_wait {
         let stripe_id = stripe_customer::pursue(&app, &created.customer).await;

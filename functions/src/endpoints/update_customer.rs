@@ -112,10 +112,12 @@ pub async fn handle(
     let identifier = super::identifier(path, &app)?;
     // Found once: a new id must not hide the customer from its own update.
     let found = app.store.find_customer(&identifier).await?.ok_or(ApiError::CustomerNotFound)?;
-    let given = body.request.stripe_id.value().map(|text| text.0.clone());
+    let names_stripe_customer = body.request.stripe_id.value().is_some();
     let update = Update::new(&app, body.request.into());
-    let Updated { customer, .. } = update.run(found).await?;
-    let customer = catch_up(&app, customer, given.as_deref(), update.now).await;
+    let Updated { mut customer, changed, .. } = update.run(found).await?;
+    if changed && names_stripe_customer {
+        customer = catch_up(&app, customer, update.now).await;
+    }
     let usage = app.store.usage(customer.internal_id).await?;
     Ok(Json(CustomerView::new(customer, &usage, update.now)))
 }

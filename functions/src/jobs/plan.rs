@@ -14,7 +14,6 @@ use shared::store::key::Key;
 use uuid::Uuid;
 
 use super::candidates::{find_customer, find_user};
-use crate::account::unheld;
 
 /// A row under review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +94,7 @@ impl Row {
     /// What the row needs, if it is under the review `scope`.
     pub(super) async fn plan(self, app: &App, scope: Review, now: Time) -> Result<Plan, ApiError> {
         let need = match self {
-            Self::Customer(id) => plan_customer(app, id, scope, now).await?,
+            Self::Customer(id) => plan_customer(app, id, scope).await?,
             Self::User(id) => plan_user(app, id, scope, now).await?,
         };
         let [customer, user] = need.records();
@@ -116,7 +115,7 @@ impl Row {
     }
 }
 
-async fn plan_customer(app: &App, id: CustomerId, scope: Review, now: Time) -> Result<Need, ApiError> {
+async fn plan_customer(app: &App, id: CustomerId, scope: Review) -> Result<Need, ApiError> {
     let found = app.store.customer(id).await?;
     let Some(before) = found.filter(|customer| customer.review == Some(scope)) else { return Ok(Need::Nothing) };
     if before.is_lead() {
@@ -134,7 +133,7 @@ async fn plan_customer(app: &App, id: CustomerId, scope: Review, now: Time) -> R
         Match::One(user) => link(before, Login::Existing(Box::new(user)), false),
         Match::Several => Need::AmbiguousCustomer(Box::new(before)),
         Match::None => {
-            let login = new_login(app, &before, now).await?;
+            let login = new_login(app, &before).await?;
             link(before, login, true)
         }
     })
@@ -187,16 +186,15 @@ fn customer_for(app: &App, user: &User, now: Time) -> Customer {
 }
 
 /// The new login of a customer whom no account matches.
-async fn new_login(app: &App, customer: &Customer, now: Time) -> Result<Login, ApiError> {
+async fn new_login(app: &App, customer: &Customer) -> Result<Login, ApiError> {
     let domain = &app.settings.placeholder_email_domain;
     let holder = match customer.real_email(domain) {
         Some(email) => app.store.user_by_login(email).await?,
         None => None,
     };
-    let login = match holder {
+    Ok(match holder {
         // Whoever signs in with it goes with somebody else: that much is settled.
         Some(_) => Login::placeholder(customer, domain),
         None => Login::choose(customer, None, domain),
-    };
-    Ok(unheld(app, login, UserId(now.new_id())).await?)
+    })
 }

@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use super::plan::{Need, Plan, Row};
 use super::second_look;
+use crate::account::unheld;
 
 /// What became of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +68,11 @@ impl Scope {
             transaction.save_entry(&entry);
             match transaction.commit(&app.store).await {
                 Ok(()) => {
-                    if repair.outcome == Outcome::Ambiguous {
-                        second_look::look_again(app, row, now).await?;
+                    // What is committed is done, whether or not it can be looked at once more.
+                    if repair.outcome == Outcome::Ambiguous
+                        && let Err(error) = second_look::look_again(app, row, now).await
+                    {
+                        tracing::warn!(?error, "an ambiguous row was not looked at once more");
                     }
                     return Ok((repair, records));
                 }
@@ -105,6 +109,7 @@ impl Scope {
             Need::Wait | Need::Nothing => return Ok(None),
             Need::Link { before, mut customer, login, created } => {
                 let user_id = of_customer.counterpart.map_or(new_user, UserId);
+                let login = unheld(app, login, user_id).await?;
                 if before.is_none() {
                     customer.internal_id = of_user.counterpart.map_or(customer.internal_id, CustomerId);
                     customer.version = first_version();

@@ -200,6 +200,8 @@ impl StripeIntent {
         let open = self.product_id.is_some() && self.payer().is_none();
         if let Some(payer) = stripe_customer.filter(|_| open) {
             self.parameters.push(("customer".to_owned(), payer.to_owned()));
+            // Until now it waited; that was no failure.
+            self.failures = 0;
         }
         self
     }

@@ -49,7 +49,7 @@ impl Store {
         let stray = match self.customer(id).await? {
             None => true,
             Some(customer) => match customer.user_id.filter(|own| *own != user.user_id) {
-                Some(own) => self.user(own).await?.is_some_and(|own| own.customer_v2_id == Some(id)),
+                Some(_) => self.login_of(&customer).await?.is_some(),
                 None => false,
             },
         };

@@ -11,7 +11,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::item::{Entity, Indexes};
+use super::item::{Entity, Indexes, first_version};
 use super::key::Key;
 use super::members::EmailMembers;
 use super::members::MemberLists;
@@ -27,7 +27,6 @@ use crate::domain::matching::Review;
 use crate::domain::onboarding::Linked;
 use crate::domain::user::User;
 use crate::ids::{CustomerId, UserId};
-use crate::secret::random_bytes;
 
 /// Something that people share.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -101,7 +100,7 @@ impl Transaction {
         shared.dedup();
         for shared in shared {
             if self.first_recheck(&shared) {
-                let version = u64::from_le_bytes(random_bytes()) >> 12;
+                let version = first_version();
                 self.put_anyway(&Recheck { shared, created_at: now, version }, Conflict::Changed);
             }
         }
