@@ -198,7 +198,7 @@ async fn tracks_at_once_create_their_customer_once_and_all_count() {
 async fn the_key_that_stripe_knows_does_not_depend_on_the_clock() {
     let stripe = StripeApi::start().await;
     let (app, _, admin) = TestApp::start_with_stripe(stripe.url()).await;
-    stripe.break_next([StripeFault::NoAnswer]);
+    stripe.break_next([StripeFault::CutOff]);
     let created = admin.post("/v1/customers", json!({ "id": "a", "create_in_stripe": true })).await.expect(201);
     assert!(created.json["stripe_id"].is_null());
     app.clock.advance_seconds(7 * 3_600 + 13);

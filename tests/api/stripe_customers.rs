@@ -7,8 +7,10 @@ use futures::future::join_all;
 use harness::connector::run_until_killed;
 use harness::faults::{Fault, Kind, When};
 use harness::stripe_api::{StripeApi, StripeFault};
-use harness::{Actor, TestApp};
+use harness::{Actor, TestApp, stripe_config};
 use serde_json::{Value, json};
+use shared::stripe::client::StripeClient;
+use shared::stripe::error::StripeError;
 
 /// Longer than a lease and the first wait.
 const LATER_SECONDS: i64 = 120;
@@ -72,7 +74,7 @@ async fn thirty_creates_make_one_customer_at_a_stripe_that_fails_after_the_work(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thirty_creates_make_one_customer_at_a_stripe_that_does_not_answer() {
-    thirty_at_once(StripeFault::NoAnswer, false).await;
+    thirty_at_once(StripeFault::CutOff, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,7 +89,15 @@ async fn thirty_creates_with_a_paid_default_make_one_customer_at_a_stripe_that_f
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thirty_creates_with_a_paid_default_make_one_customer_at_a_stripe_that_does_not_answer() {
-    thirty_at_once(StripeFault::NoAnswer, true).await;
+    thirty_at_once(StripeFault::CutOff, true).await;
+}
+
+#[tokio::test]
+async fn a_stripe_that_never_answers_has_as_long_as_a_call_may_take() {
+    let stripe = StripeApi::start().await;
+    stripe.break_next([StripeFault::NoAnswer]);
+    let client = StripeClient::with_timeout(&stripe_config(stripe.url()), Duration::from_millis(50));
+    assert_eq!(client.post("/v1/customers", &[], "key").await, Err(StripeError::Timeout));
 }
 
 #[tokio::test]
@@ -151,7 +161,7 @@ async fn a_paid_default_waits_for_stripe_and_makes_its_customer() {
 async fn what_was_made_for_a_customer_deleted_meanwhile_is_recorded() {
     let stripe = StripeApi::start().await;
     let (app, _, admin) = TestApp::start_with_stripe(stripe.url()).await;
-    stripe.break_next([StripeFault::NoAnswer]);
+    stripe.break_next([StripeFault::CutOff]);
     let created = admin.post("/v1/customers", body("a")).await.expect(201);
     assert!(created.json["stripe_id"].is_null());
     admin.delete("/v1/customers/a").await.expect(200);

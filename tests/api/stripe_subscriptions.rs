@@ -120,7 +120,7 @@ async fn thirty_creates_make_one_subscription_at_a_stripe_that_fails_after_the_w
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thirty_creates_make_one_subscription_at_a_stripe_that_does_not_answer() {
-    thirty_at_once(StripeFault::NoAnswer).await;
+    thirty_at_once(StripeFault::CutOff).await;
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn a_create_killed_at_any_call_is_subscribed_once_by_the_backfill() {
 #[tokio::test]
 async fn events_that_overtake_the_answer_are_what_counts() {
     let (stripe, app, nobody, admin) = start().await;
-    stripe.break_next([PASS, StripeFault::NoAnswer]);
+    stripe.break_next([PASS, StripeFault::CutOff]);
     admin.post("/v1/customers", json!({ "id": "a" })).await.expect(201);
     assert_eq!(standing(&app, "a").await, ("scheduled".into(), String::new()));
     nobody.stripe(&subscription("updated", "evt_1", 0, "active")).await.expect(200);
@@ -162,7 +162,7 @@ async fn events_that_overtake_the_answer_are_what_counts() {
 #[tokio::test]
 async fn what_was_made_for_a_customer_deleted_meanwhile_is_canceled() {
     let (stripe, app, _, admin) = start().await;
-    stripe.break_next([PASS, StripeFault::NoAnswer]);
+    stripe.break_next([PASS, StripeFault::CutOff]);
     admin.post("/v1/customers", json!({ "id": "a" })).await.expect(201);
     admin.delete("/v1/customers/a").await.expect(200);
     assert!(stripe.canceled().is_empty(), "nobody knows of it yet");

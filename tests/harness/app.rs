@@ -1,7 +1,6 @@
 //! A running app over a table of its own.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::{RetryPartition, TokenBucket};
@@ -80,12 +79,9 @@ impl TestApp {
         Self::start_all(change, None).await
     }
 
-    /// The same with the Stripe at `url`, which has half a second for each call.
+    /// The same with the Stripe at `url`.
     pub async fn start_with_stripe(url: &str) -> (Self, Actor, Actor) {
-        let price_id = Some("price_default".into());
-        let config = StripeConfig { api_key: Secret::new("sk_test"), api_base: url.into(), price_id };
-        let client = StripeClient::with_timeout(&config, Duration::from_millis(500));
-        Self::start_all(|_| {}, Some(client)).await
+        Self::start_all(|_| {}, Some(StripeClient::new(&stripe_config(url)))).await
     }
 
     /// The same over a database of which the caller keeps a handle.
@@ -263,6 +259,11 @@ fn checkout(stripe: Option<&StripeClient>) -> Checkout {
         None => Checkout::StandIn { base_url },
         Some(client) => Checkout::Stripe { client: client.clone(), price_id: Some("price_default".into()), base_url },
     }
+}
+
+/// The settings that lead to the Stripe at `url`.
+pub fn stripe_config(url: &str) -> StripeConfig {
+    StripeConfig { api_key: Secret::new("sk_test"), api_base: url.into(), price_id: Some("price_default".into()) }
 }
 
 /// Calls that many stories make.

@@ -23,5 +23,5 @@ pub mod stripe_api;
 pub mod world;
 
 pub use actor::{Actor, Answer};
-pub use app::TestApp;
+pub use app::{TestApp, stripe_config};
 pub use world::World;

@@ -5,12 +5,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use futures::stream;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -25,6 +26,8 @@ pub enum StripeFault {
     ErrorAfter,
     /// It is answered with a 500, which is kept for its key; nothing is done.
     ErrorBefore,
+    /// It is carried out and the connection ends before the answer does.
+    CutOff,
     /// It is carried out and never answered.
     NoAnswer,
     /// It is refused with 400.
@@ -52,6 +55,7 @@ struct Kept {
 
 type Form = HashMap<String, String>;
 type Shared = State<Arc<Mutex<Kept>>>;
+type Work = fn(&mut Kept, &Form) -> Value;
 
 impl StripeApi {
     /// Starts it on a free port of the loopback.
@@ -124,7 +128,7 @@ fn lock(shared: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
 }
 
 async fn create_customer(State(shared): Shared, headers: HeaderMap, body: Bytes) -> Response {
-    carry_out(&shared, &headers, body, |kept, form| {
+    carry_out(shared, headers, body, |kept, form| {
         let id = format!("cus_{}", kept.customers.len() + 1);
         let metadata = json!({ "internal_id": form.get("metadata[internal_id]") });
         let customer = json!({ "id": id, "object": "customer", "email": form.get("email"), "metadata": metadata });
@@ -140,7 +144,7 @@ async fn get_customer(State(shared): Shared, Path(id): Path<String>) -> Response
 }
 
 async fn create_session(State(shared): Shared, headers: HeaderMap, body: Bytes) -> Response {
-    carry_out(&shared, &headers, body, |kept, form| {
+    carry_out(shared, headers, body, |kept, form| {
         let id = format!("cs_test_{}", kept.sessions.len() + 1);
         let url = format!("https://checkout.stripe.test/{id}");
         let reference = form.get("client_reference_id");
@@ -153,7 +157,7 @@ async fn create_session(State(shared): Shared, headers: HeaderMap, body: Bytes) 
 
 /// One for a price that nobody has paid yet.
 async fn create_subscription(State(shared): Shared, headers: HeaderMap, body: Bytes) -> Response {
-    carry_out(&shared, &headers, body, |kept, form| {
+    carry_out(shared, headers, body, |kept, form| {
         let id = format!("sub_{}", kept.subscriptions.len() + 1);
         let name = |name: &str| form.get(&format!("metadata[{name}]")).cloned();
         let names = ["client_id", "customer_reference", "product_id"];
@@ -199,13 +203,13 @@ async fn list_customers(State(shared): Shared, Query(query): Query<Form>) -> Jso
     Json(json!({ "object": "list", "data": found, "has_more": false }))
 }
 
-/// Carries a `POST` out once per key, as Stripe does.
-async fn carry_out(
-    shared: &Mutex<Kept>,
-    headers: &HeaderMap,
-    body: Bytes,
-    work: impl FnOnce(&mut Kept, &Form) -> Value,
-) -> Response {
+/// Carries a `POST` out once per key, as Stripe does, and whether or not its sender waits for the answer.
+#[expect(clippy::disallowed_methods, reason = "what Stripe has begun it ends")]
+async fn carry_out(shared: Arc<Mutex<Kept>>, headers: HeaderMap, body: Bytes, work: Work) -> Response {
+    tokio::spawn(async move { answer(&shared, &headers, body, work).await }).await.unwrap()
+}
+
+async fn answer(shared: &Mutex<Kept>, headers: &HeaderMap, body: Bytes, work: Work) -> Response {
     let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).expect("a key").to_owned();
     assert!(headers.contains_key("stripe-version") && headers.contains_key("authorization"));
     let Query(form) =
@@ -248,10 +252,15 @@ async fn carry_out(
         kept.keys.insert(key, (body, Some(answer.clone())));
         answer
     };
-    if fault == Some(StripeFault::NoAnswer) {
-        std::future::pending::<()>().await;
+    match fault {
+        Some(StripeFault::NoAnswer) => std::future::pending().await,
+        Some(StripeFault::CutOff) => {
+            let cut =
+                stream::once(async { Err::<Bytes, _>(std::io::Error::from(std::io::ErrorKind::ConnectionReset)) });
+            (answer.0, Body::from_stream(cut)).into_response()
+        }
+        _ => (answer.0, Json(answer.1)).into_response(),
     }
-    (answer.0, Json(answer.1)).into_response()
 }
 
 fn refusal(status: StatusCode, kind: &str) -> Response {

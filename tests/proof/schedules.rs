@@ -48,7 +48,7 @@ const STRIPE_FAULTS: [StripeFault; 5] = [
     StripeFault::Slow(Duration::from_millis(20)),
     StripeFault::ErrorAfter,
     StripeFault::ErrorBefore,
-    StripeFault::NoAnswer,
+    StripeFault::CutOff,
     StripeFault::Refused,
 ];
 
