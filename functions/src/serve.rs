@@ -27,6 +27,7 @@ use shared::stripe::checkout::Checkout;
 use shared::stripe::client::StripeClient;
 use shared::telemetry;
 use shared::token::KeyRing;
+use tokio::task::spawn_local;
 use uuid::Uuid;
 
 use crate::routes::{Function, router};
@@ -51,7 +52,16 @@ pub async fn serve(function: &Function) -> Result<(), InitError> {
     telemetry::init_lambda(variable("RUST_LOG").as_deref());
     let app = or_name_it(app_from_env(function).await)?;
     let routes = surround(router(&[function]), app).layer(from_fn(identify));
-    lambda_http::run(routes).await
+    until_frozen(lambda_http::run(routes)).await
+}
+
+/// Runs the loop of a function as a task of a [`LocalRuntime`](tokio::runtime::LocalRuntime). What wakes the future that a
+/// runtime blocks on goes through the kernel, each time: `docs/decisions/0023-one-local-task.md`.
+pub async fn until_frozen<E>(run: impl Future<Output = Result<(), E>> + 'static) -> Result<(), InitError>
+where
+    E: Into<InitError> + 'static,
+{
+    spawn_local(run).await?.map_err(Into::into)
 }
 
 /// The app of a job, which is served without routes.

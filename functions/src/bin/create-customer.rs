@@ -3,7 +3,7 @@
 use functions::routes::CREATE_CUSTOMER;
 use functions::serve::{InitError, serve};
 
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main(flavor = "local")]
 async fn main() -> Result<(), InitError> {
     serve(&CREATE_CUSTOMER).await
 }

@@ -3,7 +3,7 @@
 use functions::routes::DASHBOARD;
 use functions::serve::{InitError, serve};
 
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main(flavor = "local")]
 async fn main() -> Result<(), InitError> {
     serve(&DASHBOARD).await
 }

@@ -3,7 +3,7 @@
 use functions::routes::FORGOT_PASSWORD;
 use functions::serve::{InitError, serve};
 
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main(flavor = "local")]
 async fn main() -> Result<(), InitError> {
     serve(&FORGOT_PASSWORD).await
 }

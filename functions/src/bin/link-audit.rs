@@ -3,7 +3,7 @@
 use functions::routes::LINK_AUDIT;
 use functions::serve::{InitError, serve};
 
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main(flavor = "local")]
 async fn main() -> Result<(), InitError> {
     serve(&LINK_AUDIT).await
 }
