@@ -1,6 +1,9 @@
 //! The `OpenAPI` 3.1 document of every route, for the local server, client generators and tests.
 
+use std::collections::BTreeMap;
+
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{RefOr, Response};
 use utoipa::{Modify, OpenApi};
 
 use crate::endpoints::{
@@ -9,6 +12,8 @@ use crate::endpoints::{
     list_products, login, logout, me, put_product, register, reset_password, stripe_webhook, track, update_customer,
     update_me,
 };
+use crate::refusals::{failures, refusals};
+use crate::routes::{ALL, Route};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -81,5 +86,40 @@ pub fn document() -> utoipa::openapi::OpenApi {
         }
         document.paths.paths.insert(alias.into(), item);
     }
+    for route in ALL.iter().flat_map(|function| function.routes) {
+        name_refusals(&mut document, route);
+    }
     document
+}
+
+/// Lists what `route` may refuse with, status by status, in place of the `default` of its handler,
+/// which says what a refusal looks like: beside a `default` no answer would be a wrong one.
+fn name_refusals(document: &mut utoipa::openapi::OpenApi, route: &Route) {
+    let Some(item) = document.paths.paths.get_mut(route.path) else { return };
+    let operation = match route.method {
+        "GET" => &mut item.get,
+        "POST" => &mut item.post,
+        "PUT" => &mut item.put,
+        "PATCH" => &mut item.patch,
+        "DELETE" => &mut item.delete,
+        _ => return,
+    };
+    let Some(operation) = operation else { return };
+    let responses = &mut operation.responses.responses;
+    let Some(refusal) = responses.remove("default") else { return };
+    let mut codes: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+    for (status, code) in refusals(route).into_iter().chain(failures()) {
+        codes.entry(status).or_default().push(format!("`{code}`"));
+    }
+    for (status, codes) in codes {
+        responses.insert(status.to_string(), with_description(&refusal, codes.join(", ")));
+    }
+}
+
+fn with_description(response: &RefOr<Response>, description: String) -> RefOr<Response> {
+    let mut response = response.clone();
+    if let RefOr::T(response) = &mut response {
+        response.description = description;
+    }
+    response
 }

@@ -7,8 +7,8 @@ use harness::connector::Rewrite;
 use serde_json::{Value, json};
 
 use crate::probes::{
-    APART, CHANGES, EVENT, FORGOTTEN_TOKEN, IN_ORDER, KEYED_CREATE, KEYED_TRACK, LOST_TRACK, OWN_CHANGE, SAME_ID,
-    SESSION, STAFF, TAKEN_ADDRESS, TRACKS,
+    APART, CHANGES, DELETION, EVENT, FORGOTTEN_TOKEN, GUESSES, IN_ORDER, KEYED_CREATE, KEYED_TRACK, LOST_TRACK,
+    OWN_CHANGE, OWNER, PURGED, SAME_ID, SESSION, STAFF, TAKEN_ADDRESS, TRACKS,
 };
 
 /// A bug.
@@ -24,10 +24,11 @@ static ATTEMPTS: AtomicU64 = AtomicU64::new(0);
 
 /// What a request loses.
 enum What {
-    /// The writes to these items, by `pk` and `sk`.
+    /// What a transaction puts at these places, by `pk` and `sk`.
     Write(fn(&str, &str) -> bool),
-    /// The conditions of the writes to these items.
-    Condition(fn(&str, &str) -> bool),
+    /// The conditions on these places, where it is this that carries them: a `Put`, `Delete` or
+    /// `ConditionCheck` of a transaction, or a `PutItem` or `DeleteItem` alone.
+    Condition(&'static str, fn(&str, &str) -> bool),
     /// The token by which a repeated transaction is known.
     Token,
     /// The mark by which a transaction knows its own items.
@@ -46,14 +47,26 @@ pub(crate) const PLANTS: &[Plant] = &[
     Plant { name: "no user", probe: SAME_ID, what: What::Write(|pk, _| pk.starts_with("USER#")) },
     Plant { name: "no message", probe: SAME_ID, what: What::Write(|pk, _| pk.starts_with("OUTBOX#")) },
     Plant { name: "no list of an address", probe: SAME_ID, what: What::Write(is_list) },
-    Plant { name: "an id is taken twice", probe: APART, what: What::Condition(|pk, _| pk.starts_with("CUSTOMER_ID#")) },
-    Plant { name: "a login is taken twice", probe: STAFF, what: What::Condition(|pk, _| pk.starts_with("EMAIL#")) },
-    Plant { name: "a list is not compared", probe: TAKEN_ADDRESS, what: What::Condition(is_list) },
-    Plant { name: "a version is not compared", probe: CHANGES, what: What::Condition(is_customer) },
+    Plant {
+        name: "an id is taken twice",
+        probe: APART,
+        what: What::Condition("Put", |pk, _| pk.starts_with("CUSTOMER_ID#")),
+    },
+    Plant {
+        name: "a login is taken twice",
+        probe: STAFF,
+        what: What::Condition("Put", |pk, _| pk.starts_with("EMAIL#")),
+    },
+    Plant { name: "a list is not compared", probe: TAKEN_ADDRESS, what: What::Condition("Put", is_list) },
+    Plant { name: "a version is not compared", probe: CHANGES, what: What::Condition("Put", is_customer) },
+    Plant { name: "a deletion compares nothing", probe: DELETION, what: What::Condition("Delete", is_customer) },
+    Plant { name: "nobody looks for the owner", probe: PURGED, what: What::Condition("ConditionCheck", is_customer) },
+    Plant { name: "an attempt is not compared", probe: GUESSES, what: What::Condition("PutItem", is_attempts) },
+    Plant { name: "attempts go, whatever came", probe: OWNER, what: What::Condition("DeleteItem", is_attempts) },
     Plant {
         name: "a balance is not compared",
         probe: TRACKS,
-        what: What::Condition(|_, sk| sk.starts_with("BALANCE#")),
+        what: What::Condition("Put", |_, sk| sk.starts_with("BALANCE#")),
     },
     Plant { name: "a token for each attempt", probe: LOST_TRACK, what: What::Token },
     Plant { name: "no op_id", probe: FORGOTTEN_TOKEN, what: What::OpId },
@@ -77,22 +90,28 @@ fn is_customer(pk: &str, sk: &str) -> bool {
     pk.starts_with("CUSTOMER#") && sk == "#"
 }
 
+fn is_attempts(pk: &str, _: &str) -> bool {
+    pk.starts_with("LOGIN#")
+}
+
 impl Plant {
     /// What to do to every request.
     pub(crate) fn rewrite(&self) -> Rewrite {
         match self.what {
             What::Write(of) => Box::new(move |_, body| {
                 let Some(writes) = writes(body) else { return };
-                if writes.iter().all(|write| concerns(write, of)) {
+                if writes.iter().all(|write| concerns(&write["Put"], of)) {
                     // A transaction without writes is refused: these go where nobody looks.
                     writes.iter_mut().for_each(lose);
                 } else {
-                    writes.retain(|write| !concerns(write, of));
+                    writes.retain(|write| !concerns(&write["Put"], of));
                 }
             }),
-            What::Condition(of) => Box::new(move |_, body| {
-                for write in writes(body).into_iter().flatten().filter(|write| concerns(write, of)) {
-                    forget_condition(write);
+            What::Condition(wanted, of) => Box::new(move |operation, body| {
+                for (kind, part) in parts(operation, body) {
+                    if kind == wanted && concerns(part, of) {
+                        overrule_condition(part);
+                    }
                 }
             }),
             What::Token => forget_tokens(),
@@ -146,10 +165,19 @@ fn writes(body: &mut Value) -> Option<&mut Vec<Value>> {
     body.get_mut("TransactItems").and_then(Value::as_array_mut)
 }
 
-/// Whether `write` puts an item that `of` holds for.
-fn concerns(write: &Value, of: fn(&str, &str) -> bool) -> bool {
-    let item = &write["Put"]["Item"];
-    let text = |name: &str| item[name]["S"].as_str();
+/// What a request does, each with its kind: the parts of a transaction, or all that it is.
+fn parts<'a>(operation: &'a str, body: &'a mut Value) -> Vec<(&'a str, &'a mut Value)> {
+    if operation != "TransactWriteItems" {
+        return vec![(operation, body)];
+    }
+    let items = writes(body).into_iter().flatten().filter_map(Value::as_object_mut);
+    items.flat_map(serde_json::Map::iter_mut).map(|(kind, part)| (kind.as_str(), part)).collect()
+}
+
+/// Whether `part` is about a place that `of` holds for.
+fn concerns(part: &Value, of: fn(&str, &str) -> bool) -> bool {
+    let place = part.get("Item").unwrap_or(&part["Key"]);
+    let text = |name: &str| place[name]["S"].as_str();
     text("pk").zip(text("sk")).is_some_and(|(pk, sk)| of(pk, sk))
 }
 
@@ -158,15 +186,11 @@ fn lose(write: &mut Value) {
     write["Put"]["Item"]["pk"] = json!({ "S": format!("NOWHERE#{nowhere}") });
 }
 
-fn forget_condition(write: &mut Value) {
-    if let Some(put) = write.get_mut("Put").and_then(Value::as_object_mut) {
-        for name in [
-            "ConditionExpression",
-            "ExpressionAttributeNames",
-            "ExpressionAttributeValues",
-            "ReturnValuesOnConditionCheckFailure",
-        ] {
-            put.remove(name);
-        }
+/// Makes the condition hold whatever it says. It stays in the request: a check cannot be without one,
+/// nor may names and values stand there that nothing uses.
+fn overrule_condition(part: &mut Value) {
+    if let Some(condition) = part["ConditionExpression"].as_str() {
+        let always = format!("({condition}) OR attribute_exists(pk) OR attribute_not_exists(pk)");
+        part["ConditionExpression"] = json!(always);
     }
 }

@@ -12,8 +12,9 @@ use harness::{Answer, TestApp};
 use serde_json::{Value, json};
 use shared::contact::EmailAddress;
 use shared::domain::user::{Role, User};
-use shared::ids::UserId;
+use shared::ids::{CustomerId, UserId};
 
+use crate::PASSWORD;
 use crate::cases::used;
 use crate::plants::{Plant, forget_tokens};
 use crate::process::{Process, api_key};
@@ -32,9 +33,13 @@ pub(crate) const TRACKS: usize = 10;
 pub(crate) const KEYED_TRACK: usize = 11;
 pub(crate) const IN_ORDER: usize = 12;
 pub(crate) const OWN_CHANGE: usize = 13;
+pub(crate) const GUESSES: usize = 14;
+pub(crate) const OWNER: usize = 15;
+pub(crate) const DELETION: usize = 16;
+pub(crate) const PURGED: usize = 17;
 
 /// How many probes there are.
-pub(crate) const PROBES: usize = 14;
+pub(crate) const PROBES: usize = 18;
 
 /// What is wrong, or nothing.
 type Verdict = Result<(), String>;
@@ -57,6 +62,10 @@ const ALL: [Probe; PROBES] = [
     |s| Box::pin(a_use_under_a_key_twice(s)),
     |s| Box::pin(creations_in_order(s)),
     |s| Box::pin(ones_own_change(s)),
+    |s| Box::pin(two_guesses(s)),
+    |s| Box::pin(a_guess_while_the_owner_signs_in(s)),
+    |s| Box::pin(a_change_in_a_deletion(s)),
+    |s| Box::pin(a_use_after_the_purge(s)),
 ];
 
 /// Runs the probe and the moment of `seed`, with a bug planted or none.
@@ -148,6 +157,22 @@ impl Scene {
         let found = used(&self.app.world().await);
         require(found == wanted, || format!("{found} is counted of {wanted}"))
     }
+
+    /// The one login that anybody tried has been compared with so often.
+    async fn are_charged(&self, wanted: u64) -> Verdict {
+        let world = self.app.world().await;
+        let found: Vec<_> = world.of("login_attempts").iter().map(|item| item["comparisons"].as_u64()).collect();
+        require(found == [Some(wanted)], || format!("{wanted} guesses are charged as {found:?}"))
+    }
+}
+
+/// Each of these is answered one of `statuses`.
+fn one_of(answers: &[&Answer], statuses: &[u16]) -> Verdict {
+    for answer in answers {
+        assert_ne!(answer.str("code"), "internal", "{}", answer.text);
+        require(statuses.contains(&answer.status), || format!("answered {}", answer.text))?;
+    }
+    Ok(())
 }
 
 fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Verdict {
@@ -325,4 +350,55 @@ async fn ones_own_change(scene: &Scene) -> Verdict {
     let found = scene.one.admin.get("/v1/customers/acme").await;
     answered(&[&found])?;
     require(found.str("name") == "Acme Ltd", || format!("an own change is not seen: {}", found.text))
+}
+
+/// Each guess is charged, or a crowd of them could see one untouched account.
+async fn two_guesses(scene: &Scene) -> Verdict {
+    scene.begin();
+    let guess = async |process: &Process| process.nobody.login("ops@acme.io", "a wrong password").await;
+    let at = When::Call(scene.moment);
+    let (first, second) = scene.interleave(at, guess(&scene.one), guess(&scene.two)).await;
+    one_of(&[&first, &second], &[401])?;
+    scene.are_charged(2).await
+}
+
+/// Whoever knows the password wipes out their own attempts and nobody else's.
+async fn a_guess_while_the_owner_signs_in(scene: &Scene) -> Verdict {
+    let body = json!({ "name": "Ana", "email": "ana@x.io", "password": PASSWORD });
+    scene.one.nobody.post("/auth/register", body).await.expect(201);
+    scene.begin();
+    let owner = scene.one.nobody.login("ana@x.io", PASSWORD);
+    let guess = scene.two.nobody.login_from([203, 0, 113, 9], "ana@x.io", "a wrong password");
+    let (signed_in, refused) = scene.interleave(When::Call(scene.moment), owner, guess).await;
+    one_of(&[&signed_in], &[200])?;
+    one_of(&[&refused], &[401])?;
+    scene.are_charged(1).await
+}
+
+/// The customer is renamed while it is deleted: its new id goes with it, or it stays.
+async fn a_change_in_a_deletion(scene: &Scene) -> Verdict {
+    scene.create(json!({ "id": "acme" })).await.expect(201);
+    scene.begin();
+    let deletion = scene.one.admin.delete("/v1/customers/acme");
+    let change = scene.two.admin.patch("/v1/customers/acme", json!({ "id": "acme-2" }));
+    let (deleted, changed) = scene.interleave(When::Call(scene.moment), deletion, change).await;
+    one_of(&[&deleted, &changed], &[200, 404])
+}
+
+/// Nothing is counted for a customer who is gone, and of whom the rest is gone as well.
+async fn a_use_after_the_purge(scene: &Scene) -> Verdict {
+    let created = scene.create(json!({ "id": "acme" })).await.expect(201);
+    let id: CustomerId = created.str("internal_id").parse().unwrap();
+    scene.begin();
+    let deletion = async {
+        let deleted = scene.two.admin.delete("/v1/customers/acme").await;
+        scene.app.raw_store().purge(id).await.unwrap();
+        deleted
+    };
+    let (counted, deleted) =
+        scene.interleave(When::Call(scene.moment), scene.track(&scene.one, 5, None), deletion).await;
+    one_of(&[&counted, &deleted], &[200, 404])?;
+    let place = format!("CUSTOMER#{id}");
+    let left: Vec<_> = scene.app.world().await.items.into_keys().filter(|(pk, _)| *pk == place).collect();
+    require(left.is_empty(), || format!("of a customer who is gone for good there is {left:?}"))
 }

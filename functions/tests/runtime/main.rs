@@ -14,5 +14,6 @@ mod events;
 mod init;
 mod logs;
 mod mail;
+mod poison;
 mod stories;
 mod world;
