@@ -129,7 +129,7 @@ impl Config {
             keys_secret_arn: env.text("JWT_KEYS_SECRET_ARN"),
             webhook_secrets: env.list("STRIPE_WEBHOOK_SECRETS").into_iter().map(Secret::new).collect(),
             stripe: env.stripe()?,
-            mail_from: env.text("MAIL_FROM"),
+            mail_from: env.parsed("MAIL_FROM", sender)?,
         };
         for need in needs {
             config.check(*need)?;
@@ -163,8 +163,7 @@ impl Environment<'_> {
     }
 
     fn list(&self, name: &str) -> Vec<String> {
-        let text = self.text(name).unwrap_or_default();
-        text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        parts(&self.text(name).unwrap_or_default()).map(str::to_owned).collect()
     }
 
     fn parsed<T>(
@@ -202,7 +201,7 @@ impl Environment<'_> {
             rate_limits: self.parsed("RATE_LIMITS", switch)?.unwrap_or(default.rate_limits),
             stripe_configured: self.parsed("STRIPE_CONFIGURED", switch)?.unwrap_or(default.stripe_configured),
             public_base_url: self.parsed("PUBLIC_BASE_URL", base_url)?,
-            cors_origins: self.list("CORS_ORIGINS"),
+            cors_origins: self.parsed("CORS_ORIGINS", origins)?.unwrap_or_default(),
         })
     }
 
@@ -211,6 +210,11 @@ impl Environment<'_> {
         let api_base = self.parsed("STRIPE_API_BASE", base_url)?.unwrap_or_else(|| "https://api.stripe.com".into());
         Ok(Some(StripeConfig { api_key, api_base, price_id: self.text("STRIPE_PRICE_ID") }))
     }
+}
+
+/// The parts of a comma-separated text.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 
 fn prefix(text: &str) -> Result<String, String> {
@@ -252,8 +256,49 @@ where
 }
 
 fn base_url(text: &str) -> Result<String, String> {
-    let well_formed = text.starts_with("https://") || text.starts_with("http://");
+    let hosted = |rest: &str| !rest.is_empty() && !rest.starts_with(['/', ':', '?', '#']);
+    let well_formed = after_scheme(text).is_some_and(hosted);
     if well_formed { Ok(text.trim_end_matches('/').to_owned()) } else { Err("must be an http(s) URL".into()) }
+}
+
+fn after_scheme(text: &str) -> Option<&str> {
+    text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))
+}
+
+/// Compared as text with what a browser says, which is in lower case and ends with host or port.
+fn origins(text: &str) -> Result<Vec<String>, String> {
+    let well_formed = |origin: &str| {
+        let authority = after_scheme(origin).unwrap_or_default();
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !authority.ends_with(']') => (host, Some(port)),
+            _ => (authority, None),
+        };
+        let in_host = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-._:[]".contains(c);
+        !host.is_empty() && host.chars().all(in_host) && port.is_none_or(|port| port.parse::<u16>().is_ok())
+    };
+    if parts(text).all(well_formed) {
+        Ok(parts(text).map(str::to_owned).collect())
+    } else {
+        Err("each must be `http(s)://host` or `http(s)://host:port`, in lower case, without a path or slash".into())
+    }
+}
+
+/// An address, or a name and an address in angle brackets.
+fn sender(text: &str) -> Result<String, String> {
+    let address = match text.strip_suffix('>') {
+        Some(named) => named.rsplit_once('<').map_or("", |(_, address)| address),
+        None => text,
+    };
+    let misplaced = |c: char| c.is_whitespace() || matches!(c, '<' | '>');
+    let mailbox = address.split_once('@');
+    let well_formed = mailbox.is_some_and(|(local, domain)| {
+        !local.is_empty() && !domain.is_empty() && !domain.contains('@') && !address.contains(misplaced)
+    });
+    if well_formed && !text.contains(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be an e-mail address, or a name and an address in `<…>`".into())
+    }
 }
 
 #[cfg(test)]
@@ -289,6 +334,29 @@ mod tests {
     }
 
     #[test]
+    fn a_sender_has_an_address_and_may_have_a_name() {
+        for sender in ["hello@example.com", "Rollcall <hello@example.com>", "\"Roll, call\" <hello@example.com>"] {
+            let config = read(&[("TABLE_NAME", "t"), ("MAIL_FROM", sender)], &[Need::MailFrom]).unwrap();
+            assert_eq!(config.mail_from.as_deref(), Some(sender));
+        }
+    }
+
+    #[test]
+    fn origins_are_kept_as_browsers_say_them() {
+        let origins = "https://shop.example, http://localhost:5173,http://127.0.0.1:3000,http://[::1],http://[::1]:80";
+        let config = read(&[("TABLE_NAME", "t"), ("CORS_ORIGINS", origins)], &[]).unwrap();
+        let expected: Vec<_> = origins.split(',').map(str::trim).collect();
+        assert_eq!(config.settings.cors_origins, expected);
+        assert!(read(&[("TABLE_NAME", "t"), ("CORS_ORIGINS", " , ")], &[]).unwrap().settings.cors_origins.is_empty());
+    }
+
+    #[test]
+    fn a_base_url_keeps_its_path_and_loses_its_slash() {
+        let config = read(&[("TABLE_NAME", "t"), ("PUBLIC_BASE_URL", "http://localhost:8080/app/")], &[]).unwrap();
+        assert_eq!(config.settings.public_base_url.as_deref(), Some("http://localhost:8080/app"));
+    }
+
+    #[test]
     fn a_malformed_variable_is_named() {
         let malformed = [
             ("JWT_TTL_SECONDS", "soon"),
@@ -298,6 +366,24 @@ mod tests {
             ("RATE_LIMITS", "maybe"),
             ("STRIPE_CONFIGURED", "sk_live_1"),
             ("PUBLIC_BASE_URL", "example.com"),
+            ("PUBLIC_BASE_URL", "https://"),
+            ("PUBLIC_BASE_URL", "https:///app"),
+            ("PUBLIC_BASE_URL", "http://:8080"),
+            ("MAIL_FROM", "Rollcall"),
+            ("MAIL_FROM", "@example.com"),
+            ("MAIL_FROM", "hello@"),
+            ("MAIL_FROM", "hello@example@com"),
+            ("MAIL_FROM", "Rollcall hello@example.com"),
+            ("MAIL_FROM", "Rollcall <hello@example.com"),
+            ("MAIL_FROM", "Rollcall <>"),
+            ("MAIL_FROM", "Rollcall\r\nBcc: x <hello@example.com>"),
+            ("CORS_ORIGINS", "*"),
+            ("CORS_ORIGINS", "shop.example"),
+            ("CORS_ORIGINS", "https://shop.example/"),
+            ("CORS_ORIGINS", "https://shop.example,https://shop.example/app"),
+            ("CORS_ORIGINS", "https://Shop.example"),
+            ("CORS_ORIGINS", "https://shop.example:https"),
+            ("CORS_ORIGINS", "https://:443"),
             ("JWT_KEYS", "k1:c2hvcnQ="),
             ("CRN_PREFIX", "PLE 1"),
         ];

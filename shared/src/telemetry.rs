@@ -12,6 +12,10 @@ const NAMESPACE: &str = "Rollcall";
 /// What is logged unless somebody says otherwise: quiet about everybody else's crates.
 const DIRECTIVES: &str = "warn,shared=info,functions=info,local=info";
 
+/// On a terminal also about the embedded `DynamoDB`, which warns of each condition that does not hold and
+/// of a table that is there already. Whoever asked is told, and says so where it matters.
+const TERMINAL_DIRECTIVES: &str = "warn,dynoxide=error,shared=info,functions=info,local=info";
+
 static METRICS_ON: AtomicBool = AtomicBool::new(false);
 
 /// What is counted. The name in `CloudWatch` is the variant's.
@@ -57,19 +61,19 @@ pub enum Metric {
 /// Starts logging for a function on Lambda, and metrics with it. `directives` is what `RUST_LOG` says.
 pub fn init_lambda(directives: Option<&str>) {
     METRICS_ON.store(true, Ordering::Relaxed);
-    let filter = filter(directives);
+    let filter = filter(directives, DIRECTIVES);
     tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_current_span(false).init();
 }
 
 /// Starts logging for a program on a terminal, to standard error. `directives` is what `RUST_LOG` says.
 pub fn init_terminal(directives: Option<&str>) {
-    let filter = filter(directives);
+    let filter = filter(directives, TERMINAL_DIRECTIVES);
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).with_target(false).init();
 }
 
-fn filter(directives: Option<&str>) -> EnvFilter {
+fn filter(directives: Option<&str>, otherwise: &str) -> EnvFilter {
     let said = directives.and_then(|directives| EnvFilter::try_new(directives).ok());
-    said.unwrap_or_else(|| EnvFilter::new(DIRECTIVES))
+    said.unwrap_or_else(|| EnvFilter::new(otherwise))
 }
 
 /// Adds `value` to `metric`; 0 is worth writing where its absence would mean that nobody looked.
@@ -90,4 +94,19 @@ pub fn count(metric: Metric, value: u64, unix_ms: i64) {
         name: value,
     });
     println!("{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_spared_the_warnings_of_the_embedded_database_unless_somebody_asks() {
+        let on_terminal = |said| filter(said, TERMINAL_DIRECTIVES).to_string();
+        assert!(on_terminal(None).contains("dynoxide=error"));
+        // What cannot be read counts as not said.
+        assert_eq!(on_terminal(Some("shared=loudly")), on_terminal(None));
+        assert!(!on_terminal(Some("warn")).contains("dynoxide"));
+        assert!(!filter(None, DIRECTIVES).to_string().contains("dynoxide"));
+    }
 }

@@ -1,6 +1,7 @@
 //! Sessions (JWT, RFC 7519) and keyed hashes, from one ring of server keys.
 //!
-//! The first key signs; all verify, so that a key is rotated by putting a new one in front.
+//! The first key signs; all verify. A new key is put last until every function knows it, and only then in
+//! front: a session that it signs is a 401 wherever it is not known.
 
 use std::collections::BTreeSet;
 

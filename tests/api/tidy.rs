@@ -146,7 +146,7 @@ fn the_documents_name_what_there_is() {
         assert!(architecture.contains(&format!("`{name}`")), "ARCHITECTURE.md does not name `{name}`");
     }
     let metrics = metrics();
-    for name in alarms().iter().chain(&metrics) {
+    for name in alarms().iter().chain(&metrics).chain(&log_metrics()) {
         assert!(operations.contains(&format!("`{name}`")), "OPERATIONS.md does not name `{name}`");
     }
     let promises = promises();
@@ -177,6 +177,12 @@ fn metrics() -> Vec<String> {
     let (variants, _) = rest.split_once("\n}").unwrap();
     let variants = variants.lines().map(str::trim).filter(|line| !line.starts_with("//"));
     variants.map(|variant| variant.trim_end_matches(',').to_owned()).collect()
+}
+
+/// What is counted from the access log.
+fn log_metrics() -> Vec<String> {
+    let names = after(&read("template.yaml"), "- MetricNamespace: !Sub Rollcall/${AWS::StackName}");
+    names.iter().map(|name| name.trim_start_matches("MetricName: ").to_owned()).collect()
 }
 
 /// The tests that the README names beside what they show.

@@ -91,6 +91,14 @@ impl Need {
 }
 
 impl Row {
+    /// Where its record is.
+    pub(super) fn key(self) -> Key {
+        match self {
+            Self::Customer(id) => Key::customer(id),
+            Self::User(id) => Key::user(id),
+        }
+    }
+
     /// What the row needs, if it is under the review `scope`.
     pub(super) async fn plan(self, app: &App, scope: Review, now: Time) -> Result<Plan, ApiError> {
         let need = match self {

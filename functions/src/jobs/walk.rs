@@ -68,7 +68,7 @@ impl<'a> Walk<'a> {
                         add(&mut self.tally, repair);
                     }
                     Err(error) => {
-                        tracing::error!(?error, "a row could not be repaired");
+                        tracing::error!(whose = %row.key(), ?error, "a row could not be repaired");
                         self.tally.total += 1;
                         self.tally.errors += 1;
                     }

@@ -37,6 +37,8 @@ async fn a_function_with_a_malformed_variable_stops_and_names_it_but_not_its_val
         ("check", "AUTO_CREATE_CUSTOMERS", "if-it-must-be"),
         ("stripe-webhook", "RATE_LIMITS", "perhaps-not"),
         ("notify", "PUBLIC_BASE_URL", "app.example.org"),
+        ("notify", "MAIL_FROM", "nobody-in-particular"),
+        ("me", "CORS_ORIGINS", "https://shop.example.org/"),
         ("backfill", "BACKFILL_INVITES", "on-sundays"),
     ];
     for (function, variable, value) in malformed {

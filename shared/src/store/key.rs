@@ -349,8 +349,43 @@ impl Key {
 }
 
 impl std::fmt::Display for Key {
-    /// The kind of the key and no more: the rest may be an address.
+    /// The kind, and whose it is where a UUID of ours says so. The rest may be an address.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}#…", self.pk.split('#').next().unwrap_or_default())
+        let parts: Vec<_> = self.pk.split('#').collect();
+        match parts.as_slice() {
+            [_, id] | ["RECHECK", _, id] if is_uuid(id) => f.write_str(&self.pk),
+            [kind, ..] => write!(f, "{kind}#…"),
+            [] => f.write_str("…"),
+        }
+    }
+}
+
+/// The hyphenated form only: 32 hexadecimal digits in a row may be anything.
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36 && Uuid::try_parse(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_in_a_log_says_whose_it_is_and_nothing_personal() {
+        let id = Uuid::from_u128(7);
+        let email = EmailAddress::parse("asha@example.com").unwrap();
+        let phone = Phone::parse("+919876543210", crate::contact::Country::INDIA).unwrap();
+        assert_eq!(Key::customer(CustomerId(id)).to_string(), format!("CUSTOMER#{id}"));
+        assert_eq!(Key::message(id).to_string(), format!("OUTBOX#{id}"));
+        assert_eq!(Key::recheck(&Shared::Record(id)).to_string(), format!("RECHECK#RECORD#{id}"));
+        assert_eq!(Key::recheck(&Shared::Pair(id)).to_string(), format!("RECHECK#PAIR#{id}"));
+        assert_eq!(Key::login(&email).to_string(), "EMAIL#…");
+        assert_eq!(Key::customer_phone(&phone, CustomerId(id)).to_string(), "PHONE#…");
+        assert_eq!(Key::recheck(&Shared::Email(email)).to_string(), "RECHECK#…");
+        assert_eq!(Key::recheck(&Shared::Phone(phone)).to_string(), "RECHECK#…");
+        // Whatever a caller chose, in whatever form.
+        let product = ProductId::parse("daily").unwrap();
+        let fingerprint = format!("asha@example.com#{id}");
+        assert_eq!(Key::trial_of_fingerprint(&fingerprint, &product).to_string(), "TRIAL#…");
+        assert_eq!(Key::reset_ticket(&id.simple().to_string()).to_string(), "RESET#…");
     }
 }
