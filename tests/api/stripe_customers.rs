@@ -110,6 +110,49 @@ async fn after_a_failure_that_did_nothing_the_next_key_makes_it() {
     assert_eq!(stripe.customers().len(), 1);
 }
 
+/// A create at which Stripe fails, and then each look-up for what that may have made.
+async fn looked_up_in_vain(create: StripeFault, lookups: &[StripeFault]) {
+    let about = format!("{create:?}, then {lookups:?}");
+    let stripe = StripeApi::start().await;
+    let (app, _, admin) = TestApp::start_with_stripe(stripe.url()).await;
+    stripe.break_next([create]);
+    stripe.break_next_others(lookups.iter().copied());
+    let created = admin.post("/v1/customers", body("a")).await.expect(201);
+    assert!(created.json["stripe_id"].is_null(), "{about}");
+    for _ in 1..lookups.len() {
+        backfill(&app).await;
+        assert!(stripe_id(&admin, "a").await.is_null(), "{about}");
+    }
+    backfill(&app).await;
+    assert_eq!((stripe_id(&admin, "a").await, stripe.customers().len()), (json!("cus_1"), 1), "{about}");
+    let world = app.world().await;
+    world.assert_straight();
+    assert!(world.undone().is_empty(), "{about}");
+}
+
+#[tokio::test]
+async fn a_look_up_that_fails_is_repeated_before_anything_else_is_made() {
+    use StripeFault::{CutOff, ErrorAfter, ErrorBefore};
+    for create in [ErrorBefore, ErrorAfter] {
+        looked_up_in_vain(create, &[ErrorBefore]).await;
+        looked_up_in_vain(create, &[CutOff]).await;
+        looked_up_in_vain(create, &[ErrorAfter, CutOff]).await;
+    }
+}
+
+#[tokio::test]
+async fn where_stripe_offers_no_search_its_list_is_looked_through_until_it_answers() {
+    let stripe = StripeApi::start().await;
+    let (app, _, admin) = TestApp::start_with_stripe(stripe.url()).await;
+    stripe.break_next([StripeFault::ErrorAfter]);
+    stripe.break_next_others([StripeFault::Refused, StripeFault::ErrorBefore, StripeFault::Refused]);
+    let created = admin.post("/v1/customers", body("a")).await.expect(201);
+    assert!(created.json["stripe_id"].is_null(), "neither search nor list answers");
+    backfill(&app).await;
+    assert_eq!((stripe_id(&admin, "a").await, stripe.customers().len()), (json!("cus_1"), 1));
+    app.world().await.assert_straight();
+}
+
 /// Kills the create of `body` at every call of it, asks once more, and lets the backfill finish.
 async fn killed_anywhere(app: &TestApp, admin: &Actor, stripe: &StripeApi, body: fn(&str) -> Value) {
     let calls = app.connector.calls_of(admin.post("/v1/customers", body("whole"))).await;

@@ -9,7 +9,7 @@ use harness::faults::{Fault, Kind, When};
 use harness::stripe::{checkout, subscription};
 use harness::stripe_api::{StripeApi, StripeFault};
 use harness::world::text;
-use harness::{Actor, TestApp};
+use harness::{Actor, TestApp, World};
 use serde_json::{Value, json};
 
 /// Longer than a lease and the first wait.
@@ -42,6 +42,11 @@ async fn standing(app: &TestApp, id: &str) -> (String, String) {
     let customer = world.of("customer").into_iter().find(|customer| text(customer, "id") == id).unwrap();
     let product = &customer["products"][0];
     (text(product, "status").to_owned(), text(product, "subscription_id").to_owned())
+}
+
+/// Where the intents stand: that to make the Stripe customer first.
+fn states(world: &World) -> Vec<&str> {
+    world.of("stripe_intent").into_iter().map(|intent| text(intent, "state")).collect()
 }
 
 #[tokio::test]
@@ -168,9 +173,28 @@ async fn what_was_made_for_a_customer_deleted_meanwhile_is_canceled() {
     assert!(stripe.canceled().is_empty(), "nobody knows of it yet");
     backfill(&app).await;
     assert_eq!((stripe.subscriptions().len(), stripe.canceled()), (1, vec!["sub_1".to_owned()]));
-    let world = app.world().await;
-    let states: Vec<_> = world.of("stripe_intent").into_iter().map(|intent| text(intent, "state")).collect();
-    assert_eq!(states, ["done", "orphaned"]);
+    assert_eq!(states(&app.world().await), ["done", "orphaned"]);
+}
+
+#[tokio::test]
+async fn a_cancellation_that_fails_is_done_by_a_later_backfill() {
+    use StripeFault::{CutOff, ErrorAfter, ErrorBefore, Refused};
+    for fault in [ErrorBefore, ErrorAfter, CutOff, Refused] {
+        let (stripe, app, _, admin) = start().await;
+        stripe.break_next([PASS, CutOff]);
+        admin.post("/v1/customers", json!({ "id": "a" })).await.expect(201);
+        admin.delete("/v1/customers/a").await.expect(200);
+        // First it is looked for.
+        stripe.break_next_others([PASS, fault]);
+        backfill(&app).await;
+        assert_eq!(states(&app.world().await), ["done", "pending"], "{fault:?}");
+        backfill(&app).await;
+        let world = app.world().await;
+        assert_eq!(states(&world), ["done", "orphaned"], "{fault:?}");
+        assert_eq!(stripe.canceled(), ["sub_1"], "{fault:?}");
+        world.assert_straight();
+        assert!(world.undone().is_empty(), "{fault:?}");
+    }
 }
 
 #[tokio::test]

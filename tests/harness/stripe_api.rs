@@ -2,12 +2,14 @@
 //! them (a stored answer is given again, a stored 500 too), and faults.
 
 use std::collections::{HashMap, VecDeque};
+use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
@@ -17,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-/// What happens to one `POST`.
+/// What happens to one request. Only of a `POST` an answer is kept, as only a `POST` has a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StripeFault {
     /// It is carried out after a while.
@@ -44,6 +46,8 @@ pub struct StripeApi {
 #[derive(Default)]
 struct Kept {
     faults: VecDeque<StripeFault>,
+    /// Those of everything that is no `POST`.
+    others: VecDeque<StripeFault>,
     customers: Vec<Value>,
     sessions: Vec<Value>,
     subscriptions: Vec<Value>,
@@ -69,6 +73,7 @@ impl StripeApi {
             .route("/v1/checkout/sessions", post(create_session))
             .route("/v1/subscriptions", post(create_subscription).get(list_subscriptions))
             .route("/v1/subscriptions/{id}", delete(cancel_subscription))
+            .layer(from_fn_with_state(shared.clone(), break_others))
             .with_state(shared.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -84,6 +89,11 @@ impl StripeApi {
     /// Breaks the next `POST`s that are carried out, one each, in order.
     pub fn break_next(&self, faults: impl IntoIterator<Item = StripeFault>) {
         lock(&self.shared).faults.extend(faults);
+    }
+
+    /// The same of the next requests that are no `POST`: look-ups and cancellations.
+    pub fn break_next_others(&self, faults: impl IntoIterator<Item = StripeFault>) {
+        lock(&self.shared).others.extend(faults);
     }
 
     /// The customers that were made.
@@ -125,6 +135,29 @@ impl Drop for StripeApi {
 
 fn lock(shared: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What happens to a request that is no `POST`.
+async fn break_others(State(shared): Shared, request: Request, next: Next) -> Response {
+    let fault = if request.method() == Method::POST { None } else { lock(&shared).others.pop_front() };
+    match fault {
+        None => next.run(request).await,
+        Some(StripeFault::Slow(wait)) => {
+            sleep(wait).await;
+            next.run(request).await
+        }
+        Some(StripeFault::Refused) => refusal(StatusCode::BAD_REQUEST, "parameter_invalid"),
+        Some(StripeFault::ErrorBefore) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "api_error"),
+        Some(StripeFault::ErrorAfter) => {
+            next.run(request).await;
+            refusal(StatusCode::INTERNAL_SERVER_ERROR, "api_error")
+        }
+        Some(StripeFault::CutOff) => cut_off(next.run(request).await.status()),
+        Some(StripeFault::NoAnswer) => {
+            next.run(request).await;
+            pending().await
+        }
+    }
 }
 
 async fn create_customer(State(shared): Shared, headers: HeaderMap, body: Bytes) -> Response {
@@ -253,14 +286,16 @@ async fn answer(shared: &Mutex<Kept>, headers: &HeaderMap, body: Bytes, work: Wo
         answer
     };
     match fault {
-        Some(StripeFault::NoAnswer) => std::future::pending().await,
-        Some(StripeFault::CutOff) => {
-            let cut =
-                stream::once(async { Err::<Bytes, _>(std::io::Error::from(std::io::ErrorKind::ConnectionReset)) });
-            (answer.0, Body::from_stream(cut)).into_response()
-        }
+        Some(StripeFault::NoAnswer) => pending().await,
+        Some(StripeFault::CutOff) => cut_off(answer.0),
         _ => (answer.0, Json(answer.1)).into_response(),
     }
+}
+
+/// An answer of which nothing but its head arrives.
+fn cut_off(status: StatusCode) -> Response {
+    let cut = stream::once(async { Err::<Bytes, _>(std::io::Error::from(std::io::ErrorKind::ConnectionReset)) });
+    (status, Body::from_stream(cut)).into_response()
 }
 
 fn refusal(status: StatusCode, kind: &str) -> Response {

@@ -62,7 +62,34 @@ impl World {
         self.check_members(&mut broken);
         self.check_messages(&mut broken);
         self.check_parked(&mut broken);
+        self.check_children(&mut broken);
+        self.check_queue(&mut broken);
         broken
+    }
+
+    /// Numbers that were issued and that their counter has not reached: it would draw them once more. It
+    /// is no part of [`World::broken`], as a story that stores numbers by hand draws none.
+    pub fn ahead_of_counters(&self) -> Vec<String> {
+        let guards = self.of("guard").into_iter().map(|guard| text(guard, "pk"));
+        let issued = guards.filter_map(|pk| Some((pk, issue(pk)?)));
+        let drawn = |counter: &str| self.at(counter).and_then(|counter| counter["value"].as_u64()).unwrap_or(0);
+        let ahead = issued.filter(|(_, (counter, n))| *n > drawn(counter));
+        ahead.map(|(pk, (counter, _))| format!("{pk} is issued, and {counter} has yet to get there")).collect()
+    }
+
+    /// Payments that were counted for somebody who is a lead nevertheless. It is no part of
+    /// [`World::broken`], as a person may take a customer's login away and make a lead of them.
+    pub fn leads_that_paid(&self) -> Vec<String> {
+        let of = |checkout: &Value| self.at(&format!("CUSTOMER#{}", text(checkout, "customer_id")));
+        let counted = self.of("checkout").into_iter().filter_map(|checkout| Some((checkout, of(checkout)?)));
+        let leads = counted.filter(|(_, customer)| is_lead(customer));
+        leads.map(|(checkout, customer)| format!("{} was paid by a lead: {customer}", text(checkout, "pk"))).collect()
+    }
+
+    /// What is still to be done, and waits for no person and no migration.
+    pub fn undone(&self) -> Vec<String> {
+        let queued = self.items.iter().filter(|(_, item)| item["gsi2pk"] == "WORK");
+        queued.map(|((pk, _), item)| format!("{pk} is due at {} and not done", text(item, "gsi2sk"))).collect()
     }
 
     fn check_customers(&self, broken: &mut Vec<String>) {
@@ -76,8 +103,7 @@ impl World {
             if self.owner(&format!("CRN#{crn}")) != Some(id) {
                 broken.push(format!("the guard of {crn} does not name customer {id}"));
             }
-            let unpaid = ["pending_payment", "payment_failed"].contains(&text(customer, "status"));
-            let lead = customer["origin"] == "intake" && unpaid;
+            let lead = is_lead(customer);
             match customer["user_id"].as_str() {
                 None if lead => {}
                 None => broken.push(format!("customer {id} has no login")),
@@ -136,8 +162,7 @@ impl World {
                 "EMAIL" => ("USER", "email"),
                 "CUSTOMER_ID" => ("CUSTOMER", "id"),
                 "STRIPE_CUSTOMER" => {
-                    let there = |head: &str| self.at(&format!("{head}#{owner}")).is_some();
-                    if !there("CUSTOMER") && !there("PURGE") {
+                    if self.is_gone(owner) {
                         broken.push(format!("`{value}` points to {owner}, who is gone for good"));
                     }
                     continue;
@@ -165,7 +190,9 @@ impl World {
         let mut listed = BTreeSet::new();
         for list in self.of("email_members") {
             for member in list["members"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                listed.insert((text(list, "email").to_owned(), member.to_owned()));
+                if !listed.insert((text(list, "email").to_owned(), member.to_owned())) {
+                    broken.push(format!("customer {member} is twice in a list of an e-mail address"));
+                }
             }
         }
         let held = |field: &str| -> BTreeSet<(String, String)> {
@@ -219,8 +246,66 @@ impl World {
         }
     }
 
+    /// What lies under a customer's key is theirs, or is about to be purged.
+    fn check_children(&self, broken: &mut Vec<String>) {
+        for (pk, sk) in self.items.keys().filter(|(_, sk)| sk != "#") {
+            if let Some(id) = pk.strip_prefix("CUSTOMER#").filter(|id| self.is_gone(id)) {
+                broken.push(format!("{sk} is left of customer {id}, who is gone for good"));
+            }
+        }
+    }
+
+    /// Whatever is to be done is in the work queue, where it belongs, and nothing else is.
+    fn check_queue(&self, broken: &mut Vec<String>) {
+        for ((pk, sk), item) in &self.items {
+            let (found, wanted) = (text(item, "gsi2pk"), queue_of(item));
+            if found != wanted || item["gsi2sk"].is_string() == wanted.is_empty() {
+                broken.push(format!("{pk} {sk} is in the queue `{found}` and belongs into `{wanted}`"));
+            }
+        }
+    }
+
+    /// Whether there is neither the customer `id` nor anybody who removes what they left.
+    fn is_gone(&self, id: &str) -> bool {
+        ["CUSTOMER", "PURGE"].iter().all(|head| self.at(&format!("{head}#{id}")).is_none())
+    }
+
     fn owner(&self, pk: &str) -> Option<&str> {
         self.at(pk).map(|guard| text(guard, "owner"))
+    }
+}
+
+/// Whether `customer` would be a lead if they had no login.
+fn is_lead(customer: &Value) -> bool {
+    customer["origin"] == "intake" && ["pending_payment", "payment_failed"].contains(&text(customer, "status"))
+}
+
+/// The partition of the work queue that `item` belongs into; empty if nothing is to be done about it.
+fn queue_of(item: &Value) -> &'static str {
+    match (text(item, "kind"), text(item, "state"), text(item, "review")) {
+        ("purge" | "replay" | "recheck", _, _)
+        | ("outbox" | "stripe_intent", "pending", _)
+        | ("customer" | "user", _, "due") => "WORK",
+        ("customer" | "user", _, "staged") => "WORK#staged",
+        ("customer" | "user", _, "ambiguous") => "WORK#ambiguous",
+        ("report", _, _) if item["due_at"].is_string() => "WORK",
+        _ => "",
+    }
+}
+
+/// The counter behind the reference or number that the guard at `pk` is of, and which one of it that is.
+fn issue(pk: &str) -> Option<(String, u64)> {
+    match pk.split_once('#')? {
+        ("CRN", crn) => {
+            let (head, n) = crn.rsplit_once('-')?;
+            let (_, year) = head.rsplit_once('-')?;
+            Some((format!("COUNTER#crn#{year}"), n.parse().ok()?))
+        }
+        ("NUMBER", number) => {
+            let digits = number.trim_start_matches(|c: char| !c.is_ascii_digit());
+            Some(("COUNTER#customer_number".into(), digits.parse().ok()?))
+        }
+        _ => None,
     }
 }
 

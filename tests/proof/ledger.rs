@@ -8,7 +8,8 @@ use harness::world::text;
 use harness::{Answer, World};
 use serde_json::Value;
 
-use crate::operations::{Op, event_id, keyed_create, keyed_intake, keyed_track, tracked_id};
+use crate::events::{Tells, event_id, not_applied, payment, reference, tells};
+use crate::operations::{Change, Op, is_own_id, keyed_create, keyed_intake, keyed_track, tracked_id};
 
 /// What is known at the moment.
 #[derive(Default)]
@@ -22,10 +23,17 @@ struct Facts {
     keys: BTreeMap<String, String>,
     /// The customers that were acknowledged under each id of the caller.
     ids: BTreeMap<u64, BTreeSet<String>>,
-    events: BTreeSet<String>,
-    /// How often somebody tried to delete, and whom.
-    deletes: usize,
-    deleted_ids: BTreeSet<u64>,
+    /// The ids of the caller under which somebody was, or may have been, created without an answer:
+    /// how often.
+    unknown_ids: BTreeMap<u64, usize>,
+    /// Those whose holder was deleted, or may have been: how often.
+    deletes: BTreeMap<u64, usize>,
+    /// Those whose holder somebody tried to shut out.
+    shut_out: BTreeSet<u64>,
+    /// The events that were acknowledged.
+    events: BTreeSet<u64>,
+    /// Whom the reference that an event names was known to be of before anybody sent it.
+    named: BTreeMap<u64, Option<String>>,
     /// Uses under a key, by phase, id and key: whether they were acknowledged.
     keyed_uses: BTreeMap<(u64, u64, u64), bool>,
     /// Uses without a key: the sum of those acknowledged, and of those that nobody knows of.
@@ -39,9 +47,14 @@ impl Ledger {
     pub(crate) fn asked(&self, op: Op, phase: u64) {
         let mut facts = self.lock();
         match op {
-            Op::Delete(id) => {
-                facts.deletes += 1;
-                facts.deleted_ids.insert(id);
+            Op::Delete(id) => *facts.deletes.entry(id).or_default() += 1,
+            Op::Create { id: Some(id), .. } => *facts.unknown_ids.entry(id).or_default() += 1,
+            Op::Change { id, what: Change::Inactive } => {
+                facts.shut_out.insert(id);
+            }
+            Op::Event(n) => {
+                let known = facts.references.get(&reference(n)).cloned();
+                facts.named.entry(n).or_insert(known);
             }
             Op::TrackKeyed { id, key } => {
                 facts.keyed_uses.entry((phase, id, key)).or_default();
@@ -54,11 +67,15 @@ impl Ledger {
     /// Says what was answered.
     pub(crate) fn answered(&self, op: Op, phase: u64, answer: &Answer) {
         let mut facts = self.lock();
+        // After a failure nobody knows; a refusal changed nothing.
+        match (op, answer.status) {
+            (_, 500..) => return,
+            (Op::Track { id, value }, _) => *facts.unknown.entry(id).or_default() -= value,
+            (Op::Create { id: Some(id), .. }, _) => *facts.unknown_ids.entry(id).or_default() -= 1,
+            (Op::Delete(id), 300..) => *facts.deletes.entry(id).or_default() -= 1,
+            _ => {}
+        }
         if answer.status >= 300 {
-            // A refusal changed nothing; after a failure nobody knows.
-            if let (Op::Track { id, value }, 300..500) = (op, answer.status) {
-                *facts.unknown.entry(id).or_default() -= value;
-            }
             return;
         }
         match op {
@@ -72,11 +89,10 @@ impl Ledger {
             }
             Op::Register(_) | Op::Change { .. } => facts.customer(answer, None),
             Op::Event(n) => {
-                facts.events.insert(event_id(n));
+                facts.events.insert(n);
             }
             Op::Track { id, value } => {
                 facts.deducted(answer, value);
-                *facts.unknown.entry(id).or_default() -= value;
                 *facts.counted.entry(id).or_default() += value;
             }
             Op::TrackKeyed { id, key } => {
@@ -114,21 +130,21 @@ impl Ledger {
                 }
             }
         }
-        if missing.len() > facts.deletes {
-            broken.push(format!("{missing:?} are gone, with {} attempts to delete somebody", facts.deletes));
+        let deletes: usize = facts.deletes.values().sum();
+        if missing.len() > deletes {
+            broken.push(format!("{missing:?} are gone, with {deletes} attempts to delete somebody"));
+        }
+        for id in missing.into_iter().filter(|id| !facts.may_be_deleted(id)) {
+            broken.push(format!("{id} is gone, and nobody tried to delete them"));
         }
         for number in facts.numbers.keys() {
             if world.at(&format!("NUMBER#{number}")).is_none() {
                 broken.push(format!("{number} was acknowledged and is nobody's"));
             }
         }
-        for event in &facts.events {
-            if world.at(&format!("STRIPE_EVENT#{event}")).is_none() {
-                broken.push(format!("{event} was acknowledged and is not recorded"));
-            }
-        }
-        for (id, owners) in facts.ids.iter().filter(|(id, _)| !facts.deleted_ids.contains(*id)) {
-            if owners.len() > 1 {
+        broken.extend(facts.events.iter().filter_map(|event| facts.lost(*event, world)));
+        for (id, owners) in &facts.ids {
+            if owners.len() > 1 && facts.deletes.get(id).is_none_or(|times| *times == 0) {
                 broken.push(format!("the id i{id} was acknowledged for {owners:?}"));
             }
         }
@@ -168,6 +184,54 @@ impl Facts {
         if answer.json["deducted"] != value {
             self.broken.push(format!("{value} was asked for: {}", answer.text));
         }
+    }
+
+    /// Whether a request that was acknowledged, or of which nobody knows, may have deleted the customer
+    /// `id`. Whom it meant is known unless some creation under that name was never answered.
+    fn may_be_deleted(&self, id: &str) -> bool {
+        let mut names = self.deletes.iter().filter(|(_, times)| **times > 0).map(|(name, _)| name);
+        names.any(|name| {
+            let known = self.ids.get(name).is_some_and(|owners| owners.contains(id));
+            known || self.unknown_ids.get(name).is_some_and(|times| *times > 0)
+        })
+    }
+
+    /// What is not so though the event `n` was acknowledged.
+    fn lost(&self, n: u64, world: &World) -> Option<String> {
+        let id = event_id(n);
+        let Some(marker) = world.at(&format!("STRIPE_EVENT#{id}")) else {
+            return Some(format!("{id} was acknowledged and is not recorded"));
+        };
+        match tells(n) {
+            Tells::Expired => None,
+            Tells::Paid => self.not_counted(n, text(marker, "outcome"), world),
+            _ => not_applied(n, world),
+        }
+    }
+
+    /// Whoever has paid is a customer and can sign in, unless they were shut out or deleted. Only a
+    /// reference that nobody had yet, or has any more, excuses that a payment was not counted.
+    fn not_counted(&self, n: u64, outcome: &str, world: &World) -> Option<String> {
+        let event = event_id(n);
+        let Some(payment) = payment(n, world) else {
+            let known = self.named.get(&n).and_then(Option::as_deref);
+            let nobody = outcome == "no such customer" && known.is_none_or(|id| self.may_be_deleted(id));
+            return (!nobody).then(|| format!("{event} was acknowledged ({outcome}) and its payment is not counted"));
+        };
+        let id = text(payment, "customer_id");
+        let Some(customer) = world.at(&format!("CUSTOMER#{id}")) else {
+            let deleted = self.may_be_deleted(id);
+            return (!deleted)
+                .then(|| format!("{event} was paid by {id}, who is gone, and nobody tried to delete them"));
+        };
+        let shut_out = self.shut_out.iter().any(|name| is_own_id(*name, text(customer, "id")));
+        let active = match text(customer, "status") {
+            "active" => true,
+            "inactive" => shut_out,
+            _ => false,
+        };
+        let served = active && customer["user_id"].is_string() && text(customer, "customer_reference") == reference(n);
+        (!served).then(|| format!("{event} was acknowledged, and this is who paid: {customer}"))
     }
 
     /// Usage is the exact sum of what was acknowledged, but for what nobody knows of.

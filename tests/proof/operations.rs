@@ -2,10 +2,10 @@
 
 use functions::jobs::backfill::run;
 use harness::rng::Rng;
-use harness::stripe::checkout;
 use harness::{Answer, TestApp};
 use serde_json::{Value, json};
 
+use crate::events::{EVENTS, event};
 use crate::process::Process;
 use crate::{NEW_PASSWORD, PASSWORD};
 
@@ -16,7 +16,7 @@ pub(crate) enum Op {
         email: u64,
         keyed: bool,
     },
-    /// One of 24 events of eight sessions of four references; drawn again, a duplicate.
+    /// One of Stripe's; drawn again, a duplicate.
     Event(u64),
     Create {
         id: Option<u64>,
@@ -74,8 +74,8 @@ impl Op {
         let (name, other) = (rng.below(4), rng.below(4));
         match chance {
             0..12 => Self::Intake { email: name, keyed: other == 0 },
-            12..26 => Self::Event(rng.below(24)),
-            26..40 => Self::create(rng.below(3), name, other),
+            12..30 => Self::Event(rng.below(EVENTS)),
+            30..40 => Self::create(rng.below(3), name, other),
             40..46 => Self::CreateKeyed(name),
             46..54 => Self::Change { id: name, what: Change::random(rng) },
             54..57 => Self::Delete(name),
@@ -111,7 +111,10 @@ impl Op {
                 let headers = [("idempotency-key", key.as_str())];
                 nobody.post_with("/api/intake/submit", body, &headers[..usize::from(keyed)]).await
             }
-            Self::Event(n) => nobody.stripe_at(&event(n), scene.app.clock.now()).await,
+            Self::Event(n) => {
+                let event = event(n, scene.app).await;
+                nobody.stripe_at(&event, scene.app.clock.now()).await
+            }
             Self::Create { id, email } => {
                 let stripe = scene.stripe && email.is_some();
                 let body = json!({ "id": id.map(own_id), "email": email.map(address), "create_in_stripe": stripe });
@@ -177,11 +180,6 @@ impl Change {
     }
 }
 
-/// The id of an event.
-pub(crate) fn event_id(n: u64) -> String {
-    format!("evt_{n}")
-}
-
 /// The key of a submission.
 pub(crate) fn keyed_intake(phase: u64, email: u64) -> String {
     format!("intake-{phase}-{email}")
@@ -203,6 +201,11 @@ pub(crate) fn tracked_id(n: u64) -> String {
     format!("t{n}")
 }
 
+/// Whether `id` is the id of a caller's that has the number `n`.
+pub(crate) fn is_own_id(n: u64, id: &str) -> bool {
+    own_id(n) == id
+}
+
 fn own_id(n: u64) -> String {
     format!("i{n}")
 }
@@ -217,14 +220,4 @@ fn address(n: u64) -> String {
 
 fn phone(n: u64) -> String {
     format!("987654321{n}")
-}
-
-fn event(n: u64) -> Value {
-    let (session, kind) =
-        (n % 8, ["completed", "async_payment_succeeded", "expired"][usize::from(n >= 8) + usize::from(n >= 16)]);
-    let mut event = checkout(kind, &event_id(n), &format!("cs_{session}"), "");
-    let reference = format!("PLE-CVP-2026-{:06}", session % 4 + 1);
-    event["data"]["object"]["metadata"] = json!({ "customer_reference": reference });
-    event["data"]["object"]["client_reference_id"] = Value::Null;
-    event
 }
