@@ -65,7 +65,10 @@ impl Attempt {
                 let earlier = question.and_then(|question| self.connector.lock().answers.earlier(&question));
                 match earlier {
                     Some(body) => Ok(faults::answered(body)),
-                    None => self.pass(inner, request).await,
+                    None => {
+                        self.connector.lock().plan.spare();
+                        self.pass(inner, request).await
+                    }
                 }
             }
             Kind::Kill { after } => {
