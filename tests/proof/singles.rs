@@ -16,7 +16,7 @@ use crate::WIDTH;
 use crate::cases::{Case, every_case};
 
 /// Tables at once where most of the time is spent waiting for answers that never come.
-pub(crate) const PATIENT_WIDTH: usize = 24;
+pub(crate) const PATIENT_WIDTH: usize = 32;
 
 /// Each case reads and writes.
 const FEWEST_CALLS: usize = 2;
