@@ -196,7 +196,7 @@ impl Connector {
         self.lock().gates.arm(at)
     }
 
-    /// How many attempts met a fault since the last `reset`: 0 means the test tested nothing.
+    /// How many faults came to pass since the last `reset`: 0 means the test tested nothing.
     #[must_use]
     pub fn faults_fired(&self) -> u64 {
         self.lock().plan.fired()

@@ -47,13 +47,30 @@ pub enum Kind {
     Twice,
     /// What `DynamoDB` may do to any read that is not strongly consistent: it answers what was
     /// there the last time somebody asked the same. An index that was never asked so is empty.
-    /// Strongly consistent reads, and writes, pass unharmed.
+    /// Strongly consistent reads, and writes, pass unharmed, and do not count as a fault.
     Stale,
     /// The process dies at this call: the attempt never returns. See `run_until_killed`.
     Kill {
         /// Whether the request is carried out before the death, or never sent.
         after: bool,
     },
+}
+
+impl Kind {
+    /// What can happen to any call, and is over with it.
+    pub const EACH: [Self; 11] = [
+        Self::Kill { after: false },
+        Self::Kill { after: true },
+        Self::Before,
+        Self::LostAnswer,
+        Self::InternalError,
+        Self::InternalErrorAfter,
+        Self::Throttle,
+        Self::TransactionConflict,
+        Self::TransactionInProgress,
+        Self::Twice,
+        Self::Stale,
+    ];
 }
 
 /// Which attempts a fault is for. Counted from 1, from the moment of `Connector::inject`.
@@ -133,9 +150,14 @@ impl Plan {
         self.unanswered.clear();
     }
 
-    /// How many attempts met a fault.
+    /// How many faults came to pass. An answer that stays lost is one, however often it is asked for.
     pub(crate) fn fired(&self) -> u64 {
         self.fired
+    }
+
+    /// Takes back that the last fault came to pass: there was nothing for it to harm.
+    pub(crate) fn spare(&mut self) {
+        self.fired = self.fired.saturating_sub(1);
     }
 
     /// The fate of this attempt. To be asked exactly once for each.
@@ -153,6 +175,7 @@ impl Plan {
             decided = decided.or(hit);
             keep
         });
+        self.fired += u64::from(decided.is_some());
 
         let unanswered = self.unanswered.iter().any(|(o, body)| o == call.operation && body == call.body);
         if unanswered {
@@ -160,7 +183,6 @@ impl Plan {
         } else if decided == Some(Kind::LostAnswerUntilGivenUp) {
             self.unanswered.push((call.operation.to_owned(), call.body.to_owned()));
         }
-        self.fired += u64::from(decided.is_some());
         decided
     }
 }

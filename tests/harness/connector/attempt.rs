@@ -63,10 +63,11 @@ impl Attempt {
             Kind::Stale => {
                 let question = Question::of(&self.info(&request));
                 let earlier = question.and_then(|question| self.connector.lock().answers.earlier(&question));
-                match earlier {
-                    Some(body) => Ok(faults::answered(body)),
-                    None => self.pass(inner, request).await,
+                if let Some(body) = earlier {
+                    return Ok(faults::answered(body));
                 }
+                self.connector.lock().plan.spare();
+                self.pass(inner, request).await
             }
             Kind::Kill { after } => {
                 if after {
