@@ -52,12 +52,19 @@ impl FromFields for UpdateMeRequest {
 pub async fn handle(
     State(app): State<App>,
     Session(claims): Session,
-    body: JsonBody<UpdateMeRequest>,
+    body: Result<JsonBody<UpdateMeRequest>, ApiError>,
 ) -> Result<Json<MeResponse>, ApiError> {
     let now = app.clock.now();
+    let change = match body {
+        Ok(body) => body.request,
+        Err(error) => {
+            // Whoever may not come in is not told what is wrong with their body.
+            settled(&claims, app.store.user(claims.sub).await?)?;
+            return Err(error);
+        }
+    };
     let mut races = Backoff::new();
     loop {
-        let change = &body.request;
         let Picture { user, customer, usage } = read(&app, &claims).await?;
         let user = settled(&claims, user)?;
         let (mut changed_user, mut changed_customer) = (user.clone(), customer.clone());
