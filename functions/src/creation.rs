@@ -7,6 +7,7 @@ use shared::app::App;
 use shared::clock::Time;
 use shared::domain::balance::Usage;
 use shared::domain::customer::Customer;
+use shared::domain::following::follow;
 use shared::domain::get_or_create::{Found, New, Plan, Request, plan};
 use shared::domain::intent::{IntentState, StripeIntent, newly_waiting, waits_for_stripe};
 use shared::domain::onboarding::{Frozen, Linked, Login, Terms, link};
@@ -79,6 +80,8 @@ struct Picture {
 struct Known<'a> {
     lists: &'a MemberLists,
     intents: &'a BTreeMap<CustomerId, StripeIntent>,
+    /// Whether nobody signs in with the address that the request names.
+    email_free: bool,
 }
 
 impl Creation {
@@ -119,9 +122,10 @@ impl Creation {
                 now: self.now,
                 placeholder_domain: &self.app.settings.placeholder_email_domain,
             };
+            let email_free = picture.found.email_holder.is_none();
             let plan = plan(&self.request, picture.found, new)?;
             let trier = trier(&plan);
-            let known = Known { lists: &picture.lists, intents: &picture.intents };
+            let known = Known { lists: &picture.lists, intents: &picture.intents, email_free };
             match self.execute(plan, known, offer, &mut drawn).await? {
                 Ok(created) => return self.with_usage(created, picture.usage).await,
                 Err(Conflict::StripeCustomerTaken) => return Err(ApiError::StripeIdTaken),
@@ -245,6 +249,7 @@ impl Creation {
             Plan::Change { before, mut after, login: None } => {
                 self.attach(&mut after, offer);
                 transaction.save_customer(Some(&before), &after, lists);
+                self.let_login_follow(&mut transaction, &before, &after, known.email_free).await?;
                 (StatusCode::OK, Some(before), *after)
             }
             Plan::Change { before, mut after, login: Some(login) } => {
@@ -281,6 +286,29 @@ impl Creation {
             Err(Refused::Conflict(conflict)) => Ok(Err(conflict)),
             Err(Refused::Store(error)) => Err(error.into()),
         }
+    }
+
+    /// Writes what becomes of the login of a customer whose blanks are filled. Only they are worth
+    /// the read of it.
+    async fn let_login_follow(
+        &self,
+        transaction: &mut Transaction,
+        before: &Customer,
+        after: &Customer,
+        email_free: bool,
+    ) -> Result<(), StoreError> {
+        if before.contact == after.contact {
+            return Ok(());
+        }
+        let Some(user) = self.app.store.login_of(before).await? else { return Ok(()) };
+        let domain = &self.app.settings.placeholder_email_domain;
+        if let Some(followed) = follow(before, after, &user, email_free, domain, self.now) {
+            transaction.save_user(Some(&user), &followed.user);
+            if let Some(invitation) = &followed.invitation {
+                transaction.save_message(None, invitation);
+            }
+        }
+        Ok(())
     }
 
     /// Adds the intent to make a Stripe customer, if one is asked for or a product waits for it. One

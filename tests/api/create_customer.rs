@@ -219,6 +219,15 @@ async fn a_stripe_customer_is_one_customers() {
     let (app, _, admin) = TestApp::start().await;
     admin.post("/v1/customers", json!({ "id": "a", "stripe_id": "cus_1" })).await.expect(201);
     admin.post("/v1/customers", json!({ "id": "b", "stripe_id": "cus_1" })).await.refused(409, "stripe_id_taken");
+    let bare = admin.post("/v1/customers", json!({ "id": "b", "email": "b@x.io" })).await.expect(201);
+    for who in [json!({ "id": "b", "stripe_id": "cus_1" }), json!({ "email": "b@x.io", "stripe_id": "cus_1" })] {
+        admin.post("/v1/customers", who).await.refused(409, "stripe_id_taken");
+    }
+    let filled = admin.post("/v1/customers", json!({ "email": "b@x.io", "stripe_id": "cus_2" })).await.expect(200);
+    assert_eq!((filled.str("stripe_id"), filled.str("internal_id")), ("cus_2", bare.str("internal_id")));
+    let kept = admin.post("/v1/customers", json!({ "id": "b", "stripe_id": "cus_3" })).await.expect(200);
+    assert_eq!(kept.str("stripe_id"), "cus_2", "what is set stays");
+    admin.post("/v1/customers", json!({ "id": "c", "stripe_id": "cus_3" })).await.expect(201);
     app.world().await.assert_straight();
 }
 

@@ -169,3 +169,37 @@ async fn a_trial_that_was_used_is_none_for_a_customer_who_is_there() {
     assert_eq!(held(&admin.post("/v1/customers", second).await.expect(200)), [("pro", "active")]);
     app.world().await.assert_straight();
 }
+
+#[tokio::test]
+async fn there_are_as_many_defaults_as_one_transaction_holds_whatever_else_is_in_it() {
+    let (app, nobody, admin) = TestApp::start().await;
+    let trial = |group: usize| {
+        json!({ "name": "T", "is_default": true, "group": format!("g{group}"), "free_trial": { "days": 14 },
+                "items": [] })
+    };
+    for n in 0..25 {
+        admin.put(&format!("/v1/products/t{n}"), trial(n)).await.expect(201);
+    }
+    let one_more = admin.put("/v1/products/t25", trial(25)).await;
+    one_more.refused(400, "invalid_request");
+    assert_eq!(one_more.fields(), ["is_default"]);
+    admin.put("/v1/products/t24", trial(24)).await.expect(200);
+    admin.put("/v1/products/other", trial(3)).await.expect(201);
+    let pro = json!({ "name": "Pro", "free_trial": { "days": 14 }, "items": [] });
+    admin.put("/v1/products/pro", pro).await.expect(201);
+    let body = json!({ "id": "a", "name": "Ana", "email": "a@x.io", "phone": "9876543210", "fingerprint": "one",
+                       "stripe_id": "cus_1", "subscription": { "product_id": "pro" } });
+    let made = admin.post_with("/v1/customers", body, &[("idempotency-key", "k")]).await.expect(201);
+    assert_eq!(held(&made).len(), 26);
+    // A lead that ends by a change of everything.
+    let lead = nobody.intake("lead@x.io").await.expect(201);
+    let free = admin.post("/v1/customers", json!({ "id": "b", "disable_default": true })).await.expect(201);
+    admin.patch("/v1/customers/b", json!({ "user_id": null })).await.expect(200);
+    let change = json!({ "id": "l", "name": "Lea", "email": "l@x.io", "phone": "9876543211", "fingerprint": "two",
+                         "stripe_id": "cus_2", "status": "active", "user_id": free.str("user_id") });
+    let path = format!("/v1/customers/{}", lead.str("client_id"));
+    let active = admin.patch(&path, change).await.expect(200);
+    assert_eq!(held(&active).len(), 25);
+    functions::jobs::backfill::run(&app.app, None).await.unwrap();
+    app.world().await.assert_straight();
+}

@@ -17,6 +17,7 @@ mod create_customer;
 mod defaults;
 mod delete_customer;
 mod delivery_assignments;
+mod fill;
 mod get_customer;
 mod http;
 mod import;

@@ -64,3 +64,24 @@ async fn reopen(app: &TestApp) {
     transaction.save_message(Some(&sent), &pending);
     transaction.commit(&store).await.unwrap();
 }
+
+#[tokio::test]
+async fn nobody_is_sent_a_strangers_text_in_our_name() {
+    let (app, nobody, admin) = TestApp::start().await;
+    let name = "Your parcel is held. Confirm now: https://evil.example/pay";
+    let body = json!({ "name": name, "email": "victim@x.io", "password": "a long enough password" });
+    nobody.post("/auth/register", body).await.expect(201);
+    nobody.post("/auth/forgot-password", json!({ "email": "victim@x.io" })).await.expect(200);
+    admin.post("/v1/customers", json!({ "name": name, "email": "other@x.io" })).await.expect(201);
+    nobody
+        .post("/api/intake/submit", json!({ "name": name, "email": "other@x.io" }))
+        .await
+        .refused(409, "customer_exists");
+    app.deliver_mail().await;
+    let letters = app.delivered();
+    assert_eq!(letters.len(), 3);
+    for letter in letters {
+        assert!(letter.body.starts_with("Hello,\n"), "{}", letter.body);
+        assert!(!letter.body.contains("evil"), "{}", letter.body);
+    }
+}

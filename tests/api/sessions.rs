@@ -364,3 +364,38 @@ async fn a_session_is_shown_in_its_header_and_nowhere_else() {
         nobody.get(&format!("/auth/me?{parameter}={good}")).await.refused(401, "unauthorized");
     }
 }
+
+/// What `owner` is answered to bodies that are no good, where a body is taken.
+async fn answers_to_bad_bodies(owner: &Actor) -> Vec<(u16, String)> {
+    let mut answers = Vec::new();
+    for (method, path) in [("PATCH", "/auth/me"), ("POST", "/auth/change-password")] {
+        let fields = json!({ "name": 7, "current_password": 7 }).to_string();
+        for (kind, body) in
+            [("application/json", "{".to_owned()), ("application/json", fields), ("text/plain", "{}".into())]
+        {
+            let request = owner.request(method, path).header("content-type", kind);
+            let answer = owner.send(request, Body::from(body)).await;
+            answers.push((answer.status, answer.str("code").to_owned()));
+        }
+    }
+    answers
+}
+
+#[tokio::test]
+async fn a_session_is_judged_before_the_body_is() {
+    let (app, nobody, admin) = TestApp::start().await;
+    let session = register(&nobody, "a@x.io").await.expect(201);
+    let owner = nobody.with_token(session.str("token"));
+    let bad = [(400, "invalid_json"), (400, "invalid_request"), (415, "unsupported_media_type")];
+    let told = bad.map(|(status, code)| (status, code.to_owned()));
+    assert_eq!(answers_to_bad_bodies(&owner).await, [told.clone(), told.clone()].concat(), "a good one is told");
+    owner.post("/auth/logout", json!({})).await.expect(204);
+    assert_eq!(answers_to_bad_bodies(&owner).await, vec![(401, "unauthorized".to_owned()); 6]);
+    admin.post("/v1/customers", json!({ "email": "new@x.io" })).await.expect(201);
+    app.deliver_mail().await;
+    let session = nobody.login("new@x.io", &app.temporary_password("new@x.io")).await.expect(200);
+    let owner = nobody.with_token(session.str("token"));
+    let refused = vec![(403, "password_change_required".to_owned()); 3];
+    assert_eq!(answers_to_bad_bodies(&owner).await, [refused, told.to_vec()].concat(), "it opens the second door");
+    app.world().await.assert_straight();
+}

@@ -105,17 +105,24 @@ async fn a_replay_that_was_killed_is_finished_by_the_backfill() {
 
 #[tokio::test]
 async fn a_stripe_id_that_is_given_by_hand_brings_what_waited_for_it() {
-    let (app, nobody, admin) = TestApp::start().await;
-    pro(&admin).await;
-    admin.post("/v1/customers", json!({ "id": "a", "phone": "9876543210" })).await.expect(201);
-    let early = [subscription("updated", "evt_2", 5, "active"), subscription("created", "evt_1", 0, "trialing")];
-    send(&nobody, &early).await;
-    let patched = admin.patch("/v1/customers/a", json!({ "stripe_id": "cus_1" })).await.expect(200);
-    assert_eq!(patched.json["products"][0]["status"], "active", "{}", patched.text);
-    assert_eq!(status(&admin).await, "active");
-    let world = app.world().await;
-    world.assert_straight();
-    assert_eq!((world.of("parked_event").len(), world.of("replay").len()), (0, 0));
+    for by_patch in [true, false] {
+        let (app, nobody, admin) = TestApp::start().await;
+        pro(&admin).await;
+        admin.post("/v1/customers", json!({ "id": "a", "phone": "9876543210" })).await.expect(201);
+        let early = [subscription("updated", "evt_2", 5, "active"), subscription("created", "evt_1", 0, "trialing")];
+        send(&nobody, &early).await;
+        let given = if by_patch {
+            admin.patch("/v1/customers/a", json!({ "stripe_id": "cus_1" })).await
+        } else {
+            admin.post("/v1/customers", json!({ "id": "a", "stripe_id": "cus_1" })).await
+        };
+        let given = given.expect(200);
+        assert_eq!(given.json["products"][0]["status"], "active", "{}", given.text);
+        assert_eq!(status(&admin).await, "active");
+        let world = app.world().await;
+        world.assert_straight();
+        assert_eq!((world.of("parked_event").len(), world.of("replay").len()), (0, 0));
+    }
 }
 
 #[tokio::test]

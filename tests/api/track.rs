@@ -134,8 +134,17 @@ async fn across_the_end_of_an_interval_nothing_is_counted_twice_or_lost() {
 
 #[tokio::test]
 async fn overage_lets_usage_exceed_what_is_granted() {
-    let (_app, admin) = start(json!({ "feature_id": "f", "included_usage": 10, "overage_allowed": true })).await;
-    let answer = track(&admin, 25).await.expect(200);
-    assert_eq!((&answer.json["deducted"], &answer.json["balance"]["usage"]), (&json!(25), &json!(25)));
-    assert_eq!(answer.json["balance"]["remaining"], 0);
+    let (_app, admin) = start(json!({ "feature_id": "f", "included_usage": 5, "overage_allowed": true })).await;
+    let body = json!({ "customer_id": "a", "feature_id": "f", "value": 8, "idempotency_key": "k" });
+    let answer = admin.post("/v1/track", body.clone()).await.expect(200);
+    assert_eq!(answer.json["deducted"], 8);
+    let balance = &answer.json["balance"];
+    assert_eq!((&balance["granted"], &balance["usage"], &balance["remaining"]), (&json!(5), &json!(8), &json!(-3)));
+    let again = admin.post("/v1/track", body).await.expect(200);
+    assert_eq!(again.text, answer.text, "what is kept of an answer has the sign, too");
+    let check = json!({ "customer_id": "a", "feature_id": "f", "required_balance": 100 });
+    let check = admin.post("/v1/check", check).await.expect(200);
+    assert_eq!((check.str("code"), &check.json["balance"]), ("allowed", balance));
+    let customer = admin.get("/v1/customers/a").await.expect(200);
+    assert_eq!(customer.json["balances"]["f"]["remaining"], -3);
 }

@@ -50,11 +50,12 @@ pub async fn handle(
     State(app): State<App>,
     Session(claims): Session,
     client: Client,
-    body: JsonBody<ChangePasswordRequest>,
+    body: Result<JsonBody<ChangePasswordRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
     let now = app.clock.now();
-    let ChangePasswordRequest { current_password, new_password } = body.request;
+    // Whoever may not come in is not told what is wrong with their body.
     let user = live(&claims, app.store.user(claims.sub).await?)?;
+    let ChangePasswordRequest { current_password, new_password } = body?.request;
     let checked =
         password_policy::check(&new_password, app.settings.password_min_length, &user.email, user.name.as_ref());
     checked.map_err(|message| ApiError::field("new_password", message))?;

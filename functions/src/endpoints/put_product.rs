@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use shared::app::App;
 use shared::clock::Time;
 use shared::domain::product::{FreeTrial, Group, Item, MAX_ITEMS, Price, Product, ProductId};
+use shared::domain::start::{MAX_DEFAULT_GROUPS, has_room};
 use shared::http::caller::Admin;
 use shared::http::fields::{Fields, FromFields};
 use shared::http::problem::Problem;
@@ -86,6 +87,10 @@ pub async fn handle(
     loop {
         let before = app.store.product(&id).await?;
         let after = product(id.clone(), body.request.clone(), before.as_ref(), now);
+        if after.is_default && !has_room(&app.store.products().await?, &after) {
+            let full = format!("cannot be `true`: {MAX_DEFAULT_GROUPS} other groups have a default already");
+            return Err(ApiError::field("is_default", full));
+        }
         let mut transaction = app.store.transaction();
         transaction.save_product(before.as_ref(), &after);
         match transaction.commit(&app.store).await {

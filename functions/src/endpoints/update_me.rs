@@ -4,7 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use shared::app::App;
 use shared::contact::Phone;
+use shared::domain::customer::Customer;
 use shared::domain::matching::Review;
+use shared::domain::user::{Role, User};
 use shared::http::caller::{Session, settled};
 use shared::http::fields::{Fields, FromFields, Patch};
 use shared::http::problem::Problem;
@@ -52,14 +54,24 @@ impl FromFields for UpdateMeRequest {
 pub async fn handle(
     State(app): State<App>,
     Session(claims): Session,
-    body: JsonBody<UpdateMeRequest>,
+    body: Result<JsonBody<UpdateMeRequest>, ApiError>,
 ) -> Result<Json<MeResponse>, ApiError> {
     let now = app.clock.now();
+    let change = match body {
+        Ok(body) => body.request,
+        Err(error) => {
+            // Whoever may not come in is not told what is wrong with their body.
+            settled(&claims, app.store.user(claims.sub).await?)?;
+            return Err(error);
+        }
+    };
     let mut races = Backoff::new();
     loop {
-        let change = &body.request;
         let Picture { user, customer, usage } = read(&app, &claims).await?;
         let user = settled(&claims, user)?;
+        if claims_phone(&user, customer.as_ref(), &change.phone) {
+            return Err(ApiError::field("phone", "cannot be changed before the account has its customer"));
+        }
         let (mut changed_user, mut changed_customer) = (user.clone(), customer.clone());
         change.name.apply(&mut changed_user.name);
         change.phone.apply(&mut changed_user.phone);
@@ -83,4 +95,11 @@ pub async fn handle(
             Err(refused) => return Err(refused.into()),
         }
     }
+}
+
+/// Whether somebody who waits for their customer gives themselves a phone: they would be matched with
+/// the customer of that phone, whoever that is. Giving one up claims nobody.
+fn claims_phone(user: &User, customer: Option<&Customer>, phone: &Patch<Phone>) -> bool {
+    let waits = user.role == Role::Customer && customer.is_none();
+    waits && phone.value().is_some_and(|phone| user.phone.as_ref() != Some(phone))
 }

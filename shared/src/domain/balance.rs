@@ -47,8 +47,8 @@ pub struct FeatureBalance {
     pub granted: u64,
     /// How much of it, or beyond it, was used.
     pub usage: u64,
-    /// How much is left.
-    pub remaining: u64,
+    /// How much is left; below 0 by what was used beyond it where that is allowed.
+    pub remaining: i64,
     /// Whether there is no end to it.
     pub unlimited: bool,
     /// Whether more than what is left may be used.
@@ -76,7 +76,7 @@ impl FeatureBalance {
     /// Whether `wanted` of it may be used.
     #[must_use]
     pub fn allows(&self, wanted: u64) -> bool {
-        self.unlimited || self.overage_allowed || self.remaining >= wanted
+        self.unlimited || self.overage_allowed || u64::try_from(self.remaining).is_ok_and(|left| left >= wanted)
     }
 }
 
@@ -163,6 +163,12 @@ impl Grant<'_> {
         self.granted().saturating_sub(self.used)
     }
 
+    /// What is left as its user sees it: what has no end owes nothing, what allows overage does.
+    fn remaining(&self) -> i128 {
+        let remaining = i128::from(self.granted()) - i128::from(self.used);
+        if self.item.overage_allowed && !self.item.unlimited { remaining } else { remaining.max(0) }
+    }
+
     fn take(&mut self, open: &mut u64, most: u64) {
         let taken = most.min(*open).min(u64::MAX - self.used);
         self.used += taken;
@@ -209,11 +215,15 @@ fn sum(grants: &[Grant<'_>], feature: &FeatureId) -> FeatureBalance {
         feature_id: feature.clone(),
         granted: total(grants, Grant::granted),
         usage: total(grants, |grant| grant.used),
-        remaining: total(grants, Grant::left),
+        remaining: saturate(grants.iter().map(Grant::remaining).sum()),
         unlimited: grants.iter().any(|grant| grant.item.unlimited),
         overage_allowed: grants.iter().any(|grant| grant.item.overage_allowed),
         next_reset_at: grants.iter().filter_map(|grant| grant.end).min(),
     }
+}
+
+fn saturate(amount: i128) -> i64 {
+    i64::try_from(amount).unwrap_or(if amount < 0 { i64::MIN } else { i64::MAX })
 }
 
 /// The period around `now`: when it began, and when the next begins.
@@ -302,12 +312,39 @@ mod tests {
     fn overage_and_what_has_no_end_take_everything() {
         let generous = [held("a", 10, |item| item.overage_allowed = true)];
         let taken = take(&generous, None, 25, NOW);
-        assert_eq!((taken.deducted, taken.balance.usage, taken.balance.remaining), (25, 25, 0));
+        assert_eq!((taken.deducted, taken.balance.usage, taken.balance.remaining), (25, 25, -15));
         assert!(taken.balance.allows(1));
         let endless = [held("a", 10, |_| {}), held("b", 0, |item| item.unlimited = true)];
         let taken = take(&endless, None, 25, NOW);
         assert_eq!((taken.deducted, taken.balance.remaining), (25, 10));
         assert!(taken.balance.allows(1_000));
+    }
+
+    #[test]
+    fn what_is_owed_is_subtracted_from_what_other_products_have_left() {
+        let daily = held("a", 10, |item| item.interval = Some(Interval::Day));
+        let products = [daily, held("b", 5, |item| item.overage_allowed = true)];
+        let taken = take(&products, None, 20, NOW);
+        assert_eq!((taken.balance.granted, taken.balance.usage, taken.balance.remaining), (15, 20, -5));
+        // The day is over: what was used of the first counts no longer, what is owed for the second does.
+        let next = balance(&products, Some(&taken.usage), &feature(), NOW.plus_seconds(DAY)).unwrap();
+        assert_eq!((next.granted, next.usage, next.remaining), (15, 10, 5));
+        let without = balance(&products[..1], Some(&taken.usage), &feature(), NOW).unwrap();
+        assert_eq!((without.remaining, without.allows(1)), (0, false), "nothing is owed without overage");
+    }
+
+    #[test]
+    fn what_has_no_end_owes_nothing_though_it_allows_overage() {
+        let endless = |item: &mut Item| (item.unlimited, item.overage_allowed) = (true, true);
+        let taken = take(&[held("a", 10, endless)], None, 25, NOW);
+        assert_eq!((taken.deducted, taken.balance.usage, taken.balance.remaining), (25, 25, 0));
+    }
+
+    #[test]
+    fn sums_beyond_what_an_answer_holds_are_its_ends() {
+        let most = HeldProduct { quantity: u64::MAX, ..held("a", u64::MAX, |_| {}) };
+        assert_eq!(balance(&[most], None, &feature(), NOW).unwrap().remaining, i64::MAX);
+        assert_eq!((saturate(-(1 << 80)), saturate(-3)), (i64::MIN, -3));
     }
 
     #[test]

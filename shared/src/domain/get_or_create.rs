@@ -21,7 +21,7 @@ pub struct Request {
     pub fingerprint: Option<String>,
     /// Free data of a new customer.
     pub metadata: Metadata,
-    /// The Stripe customer of a new customer.
+    /// The Stripe customer of one who has none.
     pub stripe_id: Option<String>,
     /// The login to link.
     pub user_id: Option<UserId>,
@@ -128,6 +128,7 @@ fn change(
     let mut after = before.clone();
     after.id = after.id.take().or_else(|| request.id.clone());
     after.contact.fill_blanks(&request.contact);
+    after.stripe_id = after.stripe_id.take().or_else(|| request.stripe_id.clone());
     if before.is_lead() && request.status == Some(Status::Active) {
         after.status = Status::Active;
     }

@@ -12,6 +12,7 @@ pub mod census;
 pub mod credential;
 pub mod customer;
 pub mod figures;
+pub mod following;
 pub mod get_or_create;
 pub mod intake;
 pub mod intent;

@@ -5,6 +5,28 @@ use std::collections::BTreeSet;
 use crate::clock::Time;
 use crate::domain::product::{HeldProduct, Product, ProductId, Terms, choose_defaults, hold};
 
+/// The most groups of which a new customer gets a default.
+///
+/// All that a start writes is one transaction, which holds 100 items. A default is at most two of
+/// them, a trial under its customer and under their fingerprint; a paid one is an intent. So is the
+/// product that somebody chose beside them: (25 + 1) · 2 = 52. The most that comes with them is
+/// about 30, where a `PATCH` ends a lead, changes all of its contact and names its login: two heads,
+/// their guards, memberships and those moved away from, the intent of the Stripe customer, the
+/// invitation, and whoever is looked at again. What is left is for what may come; and 25 products of
+/// 50 features with the longest names are 270 KB of the 400 that an item holds.
+pub const MAX_DEFAULT_GROUPS: usize = 25;
+
+/// Whether `product` may stand in the `catalogue`: as a default it belongs to a group that has one,
+/// or there is room for another.
+#[must_use]
+pub fn has_room(catalogue: &[Product], product: &Product) -> bool {
+    // Where it stands now in another group it makes room.
+    let stays = |other: &&Product| other.id != product.id || other.group == product.group;
+    let defaults = catalogue.iter().filter(|other| other.is_default).filter(stays);
+    let groups: BTreeSet<_> = defaults.map(|other| &other.group).collect();
+    !product.is_default || groups.contains(&product.group) || groups.len() < MAX_DEFAULT_GROUPS
+}
+
 /// A product that somebody chose.
 #[derive(Clone, Debug)]
 pub struct Choice {
@@ -46,7 +68,8 @@ impl Offer<'_> {
             let open: Vec<_> = open.filter(|p| subscribed.iter().all(|other| other.id != p.id)).cloned().collect();
             let (defaults, notes) = choose_defaults(&open, self.trials_used, self.stripe_configured);
             warnings = notes;
-            for product in defaults {
+            // Several that were put at once may have been more.
+            for product in defaults.into_iter().take(MAX_DEFAULT_GROUPS) {
                 hold(held, product.attach(1, product.terms(self.used(product)), now));
             }
         }
@@ -69,5 +92,56 @@ impl Offer<'_> {
 
     fn used(&self, product: &Product) -> bool {
         self.trials_used.contains(&product.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::product::Group;
+    use crate::text::Name;
+
+    const NOW: Time = Time::from_unix_seconds(1_795_176_000);
+
+    fn default_of(group: usize, id: &str) -> Product {
+        Product {
+            id: ProductId::parse(id).unwrap(),
+            name: Name::parse(id).unwrap(),
+            group: Group::parse(&format!("group-{group}")).ok(),
+            is_default: true,
+            force_paid_default: false,
+            price: None,
+            free_trial: None,
+            items: Vec::new(),
+            created_at: NOW,
+            updated_at: NOW,
+            version: 1,
+        }
+    }
+
+    fn catalogue(groups: usize) -> Vec<Product> {
+        (0..groups).map(|group| default_of(group, &format!("p{group}"))).collect()
+    }
+
+    #[test]
+    fn a_default_of_one_group_more_than_there_may_be_has_no_room() {
+        let full = catalogue(MAX_DEFAULT_GROUPS);
+        let new = default_of(MAX_DEFAULT_GROUPS, "new");
+        assert!(has_room(&full[1..], &new));
+        assert!(!has_room(&full, &new));
+        assert!(has_room(&full, &Product { is_default: false, ..new.clone() }));
+        assert!(has_room(&full, &default_of(3, "new")), "the group has one already");
+        assert!(has_room(&full, &default_of(MAX_DEFAULT_GROUPS, "p3")), "it leaves its group");
+        let over = catalogue(MAX_DEFAULT_GROUPS + 9);
+        assert!(has_room(&over, &default_of(3, "p3")), "what is a default already stays one");
+    }
+
+    #[test]
+    fn nobody_starts_with_more_defaults_than_there_may_be() {
+        let over = catalogue(60);
+        let offer = Offer { catalogue: &over, defaults: true, trials_used: &BTreeSet::new(), stripe_configured: true };
+        let mut held = Vec::new();
+        assert!(offer.start(&mut held, None, NOW).is_empty());
+        assert_eq!(held.len(), MAX_DEFAULT_GROUPS);
     }
 }

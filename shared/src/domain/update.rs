@@ -5,6 +5,7 @@ use thiserror::Error;
 use crate::clock::Time;
 use crate::contact::{EmailAddress, Phone};
 use crate::domain::customer::{Contact, Customer, Metadata, Origin, Status};
+use crate::domain::following::{move_details, move_login};
 use crate::domain::get_or_create::{self, link_named};
 use crate::domain::linking::{self, Pair, overrule};
 use crate::domain::matching::Review;
@@ -175,7 +176,7 @@ pub fn plan(request: &Request, found: Found, placeholder_domain: &str, now: Time
         return Err(Refusal::NoLeadAgain);
     }
     if let Some(user) = &mut user {
-        move_login(&before, &after, user, email_holder.as_ref(), placeholder_domain);
+        move_login(&before, &after, user, email_holder.is_none(), placeholder_domain);
         move_details(&before, &after, user);
         if let Some(status) = request.status.filter(|_| after.user_id.is_some()) {
             set_status(user, status);
@@ -239,30 +240,6 @@ fn unlink(customer: &mut Customer, user: Option<&mut User>, placeholder_domain: 
         if user.email == customer_placeholder(customer.internal_id, placeholder_domain) {
             user.email = user_placeholder(user.user_id, placeholder_domain);
         }
-    }
-}
-
-/// The login follows a new e-mail address if it was the old one or a placeholder, and if the new
-/// one is free. It does not follow a customer that leaves it.
-fn move_login(before: &Customer, after: &Customer, user: &mut User, holder: Option<&User>, placeholder_domain: &str) {
-    let Some(email) = after.real_email(placeholder_domain) else { return };
-    let changed = after.contact.email != before.contact.email;
-    let follows = user.email.is_placeholder(placeholder_domain) || before.contact.email.as_ref() == Some(&user.email);
-    if changed && follows && holder.is_none() && after.user_id.is_some() {
-        user.email = email.clone();
-    }
-}
-
-/// The login's own name and phone follow as long as they are the customer's.
-fn move_details(before: &Customer, after: &Customer, user: &mut User) {
-    if after.user_id.is_none() {
-        return;
-    }
-    if user.name == before.contact.name {
-        user.name.clone_from(&after.contact.name);
-    }
-    if user.phone == before.contact.phone {
-        user.phone.clone_from(&after.contact.phone);
     }
 }
 

@@ -75,8 +75,21 @@ pub fn password_reset(to: Recipient, name: Option<&Name>, token: &Secret, base_u
     letter(MessageKind::PasswordReset, to, "Set a new password".into(), text)
 }
 
+/// The longest name that a message greets by, in characters.
+const MAX_GREETED_CHARS: usize = 60;
+
+/// The greeting. Anybody may enter a stranger's address beside a name of their choice: one that reads
+/// as a link or a sentence is left out, so that nobody's message is sent in our name.
 fn greeting(name: Option<&Name>) -> String {
-    name.map_or_else(|| "Hello,".into(), |name| format!("Hello {},", name.as_str().replace(['\n', '\r'], " ")))
+    let name = name.map(|name| name.as_str().replace(['\n', '\r', '\u{2028}', '\u{2029}'], " "));
+    name.filter(|name| is_plain(name)).map_or_else(|| "Hello,".into(), |name| format!("Hello {name},"))
+}
+
+/// Whether a name is no more than that: short, and nothing that a mail program makes a link of.
+fn is_plain(name: &str) -> bool {
+    let chars: Vec<char> = name.chars().collect();
+    let joins = |window: &[char]| matches!(window, [a, '.', b] if a.is_alphanumeric() && b.is_alphanumeric());
+    chars.len() <= MAX_GREETED_CHARS && !name.contains(['/', ':', '@', '\\']) && !chars.windows(3).any(joins)
 }
 
 fn letter(kind: MessageKind, to: Recipient, subject: String, text: String) -> Letter {
@@ -111,6 +124,39 @@ mod tests {
             let login = Login { name: "PL1".into(), number: Some("PL1".into()) };
             let letter = invitation(to, None, &login, &Secret::new("ABCDEFGHJKLMNPQR"), "https://x.io");
             assert_eq!(letter.text.lines().filter(|line| *line == "ABCDEFGHJKLMNPQR").count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_name_greets_as_it_is() {
+        assert_eq!(greeting(None), "Hello,");
+        for name in
+            ["J. R. R. Tolkien", "O'Brien-Smith", "Dr. Ana Ruiz, Jr.", "Łukasz (Luke) Żak", "木村 拓哉", "Milk & Co."]
+        {
+            assert_eq!(greeting(Name::parse(name).ok().as_ref()), format!("Hello {name},"));
+        }
+        for lines in ["Ana\nRuiz", "Ana\rRuiz", "Ana\u{2028}Ruiz", "Ana\u{2029}Ruiz"] {
+            assert_eq!(greeting(Name::parse(lines).ok().as_ref()), "Hello Ana Ruiz,");
+        }
+        let longest = "x".repeat(MAX_GREETED_CHARS);
+        assert_eq!(greeting(Name::parse(&longest).ok().as_ref()), format!("Hello {longest},"));
+    }
+
+    #[test]
+    fn a_name_that_reads_as_a_link_or_a_sentence_is_left_out() {
+        let long = "x".repeat(MAX_GREETED_CHARS + 1);
+        let names = [
+            "Your parcel is held. Confirm now: https://evil.example/pay",
+            "evil.example",
+            "Call now: 555",
+            "pay@evil",
+            "evil/pay",
+            "\\\\evil",
+            "пример.рф",
+            &long,
+        ];
+        for name in names {
+            assert_eq!(greeting(Some(&Name::parse(name).unwrap())), "Hello,", "{name}");
         }
     }
 

@@ -192,3 +192,44 @@ async fn who_gives_up_a_shared_phone_is_looked_at_again() {
     assert_eq!(until_idle(&app).await, 3, "each of the three gets a counterpart of their own");
     app.world().await.assert_straight();
 }
+
+#[tokio::test]
+async fn nobody_takes_the_customer_of_a_phone_over_by_saying_it_is_theirs() {
+    let (app, nobody, _) = TestApp::start().await;
+    let eve = "{\"_id\":\"e\",\"email\":\"e@x.io\",\"role\":\"customer\",\"createdAt\":\"2024-01-01\"}\n";
+    let ana = "{\"id\":\"c\",\"phone\":\"9876543210\",\"status\":\"active\",\"created_at\":\"2024-01-02\"}\n";
+    import_lines(&app, &[("users.json", eve), ("customers_v2.json", ana)]).await;
+    let login = app.raw_store().user(UserId(Source::Users.id_of("e"))).await.unwrap().unwrap();
+    let eve = nobody.with_token(app.app.keys.sign_session(&login, START, 600));
+    let taken = eve.patch("/auth/me", json!({ "name": "Eve", "phone": "98765 43210" })).await;
+    taken.refused(400, "invalid_request");
+    assert_eq!((taken.fields(), eve.get("/auth/me").await.json["name"].is_null()), (vec!["phone"], true));
+    eve.patch("/auth/me", json!({ "name": "Eve", "phone": null })).await.expect(200);
+    assert_eq!(migrate(&app.app).await.tally.created, 2, "each gets a counterpart of their own");
+    let me = eve.get("/auth/me").await.expect(200);
+    let customer = Source::CustomersV2.id_of("c").to_string();
+    assert!(me.json["customer"].is_object() && me.str("customer_v2_id") != customer, "{}", me.text);
+    // Now that they are somebody, a phone decides nothing about who.
+    eve.patch("/auth/me", json!({ "phone": "98765 43210" })).await.expect(200);
+    until_idle(&app).await;
+    assert_eq!(eve.get("/auth/me").await.str("customer_v2_id"), me.str("customer_v2_id"));
+    app.world().await.assert_straight();
+}
+
+#[tokio::test]
+async fn who_waits_for_a_person_or_for_the_schedule_says_no_other_phone() {
+    let (app, admin, _) = family().await;
+    let login = app.raw_store().user(UserId(Source::Users.id_of("u"))).await.unwrap().unwrap();
+    let waiting = app.nobody().with_token(app.app.keys.sign_session(&login, START, 600));
+    let say = async |actor: &Actor, phone: &str| actor.patch("/auth/me", json!({ "phone": phone })).await;
+    assert_eq!(say(&waiting, "9123456780").await.fields(), ["phone"]);
+    say(&waiting, "98765 43210").await.expect(200);
+    admin.post("/v1/customers", json!({ "id": "d", "user_id": login.user_id.to_string() })).await.expect(201);
+    until_idle(&app).await;
+    say(&waiting, "9123456780").await.expect(200);
+    admin.patch("/v1/customers/d", json!({ "user_id": null })).await.expect(200);
+    assert_eq!(say(&waiting, "9123456781").await.fields(), ["phone"]);
+    until_idle(&app).await;
+    say(&waiting, "9123456781").await.expect(200);
+    app.world().await.assert_straight();
+}
