@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it is surprised")]
 
 mod again;
+mod meanwhile;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
