@@ -15,7 +15,6 @@ use uuid::Uuid;
 use super::item::{Entity, Indexes, first_version};
 use super::key::Key;
 use super::members::EmailMembers;
-use super::members::MemberLists;
 use super::phone::People;
 use super::pointer::From;
 use super::transaction::{Conflict, Transaction};
@@ -181,13 +180,13 @@ impl Store {
         for customer in &people.customers {
             let Some(after) = customer_again(customer, pair, now) else { continue };
             let mut transaction = self.transaction();
-            transaction.save_customer(Some(customer), &after, &MemberLists::default());
+            transaction.wake_customer(customer, &after);
             self.unless_changed(transaction).await?;
         }
         for user in &people.users {
             let Some(after) = user_again(user, pair, now) else { continue };
             let mut transaction = self.transaction();
-            transaction.save_user(Some(user), &after);
+            transaction.wake_user(user, &after);
             self.unless_changed(transaction).await?;
         }
         let mut transaction = self.transaction();
