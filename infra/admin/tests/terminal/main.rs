@@ -6,6 +6,7 @@
 
 mod again;
 mod meanwhile;
+mod refusals;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
