@@ -15,6 +15,7 @@ use shared::domain::customer::Customer;
 use shared::domain::get_or_create;
 use shared::domain::legacy::Source;
 use shared::domain::linking::Refusal;
+use shared::domain::matching::Review;
 use shared::domain::update;
 use shared::ids::{CustomerId, UserId};
 use tempfile::TempDir;
@@ -29,6 +30,25 @@ const RIVALS: [(Source, &str); 2] = [
 "#,
     ),
     (Source::CustomersV2, r#"{"id":"c","name":"Ana","status":"active","created_at":"2024-01-01"}"#),
+];
+
+/// A customer and a user who name each other, and another user who names that customer; and the same
+/// with another customer.
+const CLAIMED: [(Source, &str); 2] = [
+    (
+        Source::Users,
+        r#"{"_id":"u7","email":"u7@x.io","role":"customer","customer_v2_id":"c","createdAt":"2024-01-01"}
+{"_id":"u8","email":"u8@x.io","role":"customer","customer_v2_id":"c","createdAt":"2024-01-02"}
+{"_id":"u9","email":"u9@x.io","role":"customer","customer_v2_id":"d1","createdAt":"2024-01-03"}
+"#,
+    ),
+    (
+        Source::CustomersV2,
+        r#"{"id":"c","status":"active","user_id":"u7","created_at":"2024-01-01"}
+{"id":"d1","status":"active","user_id":"u9","created_at":"2024-01-02"}
+{"id":"d2","status":"active","user_id":"u9","created_at":"2024-01-03"}
+"#,
+    ),
 ];
 
 /// One login and two customers on one phone.
@@ -154,6 +174,33 @@ async fn whom_a_person_links_is_linked_whatever_else_points_at_either() {
     assert_eq!((text(rival, "customer_v2_id"), text(rival, "review")), ("", "due"), "the rival is let go of");
     assert_eq!(link(&app.app, of().await, user_id("new"), false).await.unwrap(), Settled::Already);
     assert_eq!(app.world().await.items, world.items, "doing it again changes nothing");
+    backfill::run(&app.app, None).await.unwrap();
+    assert_healthy(&app).await;
+}
+
+#[tokio::test]
+async fn of_two_who_point_at_each_other_a_person_says_that_they_are_right_and_their_rivals_are_let_go_of() {
+    let (app, _, _) = TestApp::start().await;
+    migrated(&app, &CLAIMED).await;
+    let ambiguous = |world: &World| world.items.values().filter(|item| item["review"] == "ambiguous").count();
+    backfill::run(&app.app, None).await.unwrap();
+    assert_eq!(ambiguous(&app.world().await), 2, "the pairs are whole, and decide nothing about their rivals");
+    for (user, customer, left) in [("u7", "c", 1), ("u9", "d1", 0)] {
+        let of = async || legacy_customer(&app, customer).await;
+        let (before, pair) = (app.world().await, of().await);
+        assert_eq!(link(&app.app, of().await, user_id(user), true).await.unwrap(), Settled::Would);
+        assert_eq!(app.world().await.items, before.items, "a dry run changes nothing");
+        let said = link(&app.app, of().await, user_id(user), false).await.unwrap();
+        assert_eq!(said, Settled::Done(Box::new(pair)), "the two stay as they were");
+        let world = app.world().await;
+        assert_eq!((ambiguous(&world), world.of("recheck").len()), (left, 0), "the rival of {customer} is let go of");
+        assert_eq!(link(&app.app, of().await, user_id(user), false).await.unwrap(), Settled::Already);
+        assert_eq!(app.world().await.items, world.items, "doing it again changes nothing");
+    }
+    let (world, rival) = (app.world().await, legacy_customer(&app, "d2").await);
+    let stray = user(&world, "u8");
+    assert_eq!((text(stray, "customer_v2_id"), text(stray, "review")), ("", "due"));
+    assert_eq!((rival.user_id, rival.customer_number, rival.review), (None, None, Some(Review::Due)));
     backfill::run(&app.app, None).await.unwrap();
     assert_healthy(&app).await;
 }

@@ -138,10 +138,11 @@ async fn a_password_beyond_the_limit_is_refused_without_work() {
     assert_eq!(answer.fields(), ["email", "password"]);
 }
 
-/// A bcrypt hash of "correct horse" that another system made, and a PBKDF2 one in passlib's form.
-const IMPORTED: [&str; 2] = [
+/// A bcrypt hash of "correct horse" that another system made, and two of PBKDF2 in passlib's form.
+const IMPORTED: [&str; 3] = [
     "$2b$04$GbPe7W.VNQ6LePxuLmxUHeqbzk/1DWt4VHIYEOaTUCtX5hxiZhM2q",
     "$pbkdf2-sha256$1000$c2FsdHNhbHRzYWx0c2FsdA$BBs.1.PaslLtBPULUr8/lQicvVuHiEPMz0i8MjLCbzM",
+    "$pbkdf2-sha512$5000$c2FsdHNhbHRzYWx0c2FsdA$uU./MGtxyyn2e3INAN2V6UwbmYu3eyAorziJE.T7YiJ5EOdMX9RL3oRUhucF7rMjREOPAEHiUAOThZElbS3MjA",
 ];
 
 #[tokio::test]

@@ -9,7 +9,6 @@ use shared::domain::customer::Customer;
 use shared::domain::matching::Review;
 use shared::domain::user::User;
 use shared::http::ApiError;
-use shared::store::members::MemberLists;
 use shared::store::retry::Backoff;
 use shared::store::{Refused, Transaction};
 
@@ -43,13 +42,13 @@ async fn make_due(app: &App, row: Row, transaction: &mut Transaction, now: Time)
             let before = app.store.customer(id).await?.filter(|customer| waits(customer.review));
             let Some(before) = before else { return Ok(false) };
             let after = Customer { review: Some(Review::Due), updated_at: now, ..before.clone() };
-            transaction.save_customer(Some(&before), &after, &MemberLists::default());
+            transaction.wake_customer(&before, &after);
         }
         Row::User(id) => {
             let before = app.store.user(id).await?.filter(|user| waits(user.review));
             let Some(before) = before else { return Ok(false) };
             let after = User { review: Some(Review::Due), updated_at: now, ..before.clone() };
-            transaction.save_user(Some(&before), &after);
+            transaction.wake_user(&before, &after);
         }
     }
     Ok(true)

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use shared::contact::{EmailAddress, Phone};
 use shared::domain::user::{Role, User};
 use shared::ids::UserId;
+use shared::store::retry::Backoff;
 use shared::store::{Refused, Store};
 use shared::text::Name;
 
@@ -49,26 +50,38 @@ pub(crate) async fn create(context: &Context, wanted: NewAccount) -> Result<Exit
         temporary: password.temporary(),
         ..User::new(UserId(now.new_id()), email, role, now)
     };
-    let mut transaction = app.store.transaction();
-    transaction.save_user(None, &user);
-    match transaction.commit(&app.store).await {
-        Ok(()) => created(&user, &password),
-        Err(Refused::Store(error)) => Err(error.into()),
-        Err(Refused::Conflict(conflict)) => match app.store.user_by_login(&user.email).await? {
-            Some(holder) => already_there(&holder, role),
-            None => Err(AdminError::Conflict(conflict)),
-        },
+    let mut races = Backoff::new();
+    loop {
+        let mut transaction = app.store.transaction();
+        transaction.save_user(None, &user);
+        let conflict = match transaction.commit(&app.store).await {
+            Ok(()) => return created(&user, &password),
+            Err(Refused::Store(error)) => return Err(error.into()),
+            Err(Refused::Conflict(conflict)) => conflict,
+        };
+        if let Some(holder) = app.store.user_by_login(&user.email).await? {
+            return already_there(&holder, role);
+        }
+        if !races.wait().await {
+            return Err(AdminError::Conflict(conflict));
+        }
     }
 }
 
-/// Writes `after` over `before`, unless that was changed since it was read.
-pub(crate) async fn change(store: &Store, before: &User, after: &User) -> Result<(), AdminError> {
-    let mut transaction = store.transaction();
-    transaction.save_user(Some(before), after);
-    match transaction.commit(store).await {
-        Ok(()) => Ok(()),
-        Err(Refused::Store(error)) => Err(error.into()),
-        Err(Refused::Conflict(conflict)) => Err(AdminError::Conflict(conflict)),
+/// Makes of the user who was read as `before` what `edit` says. Whoever changed them since goes before:
+/// they are read anew, and edited as they are then.
+pub(crate) async fn change(store: &Store, mut before: User, edit: impl Fn(&User) -> User) -> Result<(), AdminError> {
+    let mut races = Backoff::new();
+    loop {
+        let mut transaction = store.transaction();
+        transaction.save_user(Some(&before), &edit(&before));
+        match transaction.commit(store).await {
+            Ok(()) => return Ok(()),
+            Err(Refused::Store(error)) => return Err(error.into()),
+            Err(Refused::Conflict(_)) if races.wait().await => {}
+            Err(Refused::Conflict(conflict)) => return Err(AdminError::Conflict(conflict)),
+        }
+        before = store.user(before.user_id).await?.ok_or(AdminError::UnknownUser)?;
     }
 }
 

@@ -181,7 +181,8 @@ pub struct Customer {
     pub updated_at: Time,
     /// Raised by every write; a write made from an older picture fails.
     pub version: u64,
-    /// The version of which this one is the restored copy; gone with the next write.
+    /// The version for which this one stands: it is the restored copy, or only waits to be looked at again.
+    /// Gone with the next write of any other kind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restored: Option<u64>,
 }

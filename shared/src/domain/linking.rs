@@ -30,6 +30,19 @@ impl Pair {
             && user.customer_v2_id == Some(customer.internal_id);
         mutual.then_some(Self { customer: customer.internal_id, user: user.user_id })
     }
+
+    /// Whether `customer` points at the user of the two, who is another's.
+    #[must_use]
+    pub fn is_claimed_by_customer(self, customer: &Customer) -> bool {
+        customer.user_id == Some(self.user) && customer.internal_id != self.customer
+    }
+
+    /// Whether `user` points at the customer of the two, who is another's.
+    #[must_use]
+    pub fn is_claimed_by_user(self, user: &User) -> bool {
+        let points = user.role == Role::Customer && user.customer_v2_id == Some(self.customer);
+        points && user.user_id != self.user
+    }
 }
 
 /// Why two cannot be linked.
@@ -68,7 +81,7 @@ pub fn overrule(
 /// pointer at the user of `pair`, who is another's, goes: that much is decided.
 #[must_use]
 pub fn customer_again(customer: &Customer, pair: Option<Pair>, now: Time) -> Option<Customer> {
-    let astray = pair.is_some_and(|pair| customer.user_id == Some(pair.user) && customer.internal_id != pair.customer);
+    let astray = pair.is_some_and(|pair| pair.is_claimed_by_customer(customer));
     let review = again(customer.review, astray)?;
     let mut after = Customer { review: Some(review), updated_at: now, ..customer.clone() };
     if astray {
@@ -80,8 +93,7 @@ pub fn customer_again(customer: &Customer, pair: Option<Pair>, now: Time) -> Opt
 /// The same of a user, and of the customer of `pair`.
 #[must_use]
 pub fn user_again(user: &User, pair: Option<Pair>, now: Time) -> Option<User> {
-    let astray = user.role == Role::Customer
-        && pair.is_some_and(|pair| user.customer_v2_id == Some(pair.customer) && user.user_id != pair.user);
+    let astray = pair.is_some_and(|pair| pair.is_claimed_by_user(user));
     let review = again(user.review, astray)?;
     let mut after = User { review: Some(review), updated_at: now, ..user.clone() };
     if astray {

@@ -287,7 +287,9 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(_) => Self::Unavailable(error.to_string()),
-            StoreError::Request(_) | StoreError::Inconsistent { .. } => Self::Internal(error.to_string()),
+            StoreError::Request(_) | StoreError::NoTable(_) | StoreError::Inconsistent { .. } => {
+                Self::Internal(error.to_string())
+            }
         }
     }
 }

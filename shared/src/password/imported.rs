@@ -8,7 +8,7 @@ use std::str::FromStr;
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use sha2::Sha256;
+use sha2::{Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
 const MIN_BCRYPT_COST: u32 = 4;
@@ -39,7 +39,14 @@ pub(super) fn is_known(stored: &str) -> bool {
 enum Hash<'a> {
     Bcrypt(&'a str),
     Scrypt { parameters: scrypt::Params, salt: Vec<u8>, output: Vec<u8> },
-    Pbkdf2 { rounds: u32, salt: Vec<u8>, output: Vec<u8> },
+    Pbkdf2 { digest: Digest, rounds: u32, salt: Vec<u8>, output: Vec<u8> },
+}
+
+/// What PBKDF2 goes round with.
+#[derive(Clone, Copy)]
+enum Digest {
+    Sha256,
+    Sha512,
 }
 
 impl Hash<'_> {
@@ -51,9 +58,12 @@ impl Hash<'_> {
                 scrypt::scrypt(password, salt, parameters, &mut made).ok()?;
                 Some(made.ct_eq(output).into())
             }
-            Self::Pbkdf2 { rounds, salt, output } => {
+            Self::Pbkdf2 { digest, rounds, salt, output } => {
                 let mut made = vec![0; output.len()];
-                pbkdf2::pbkdf2_hmac::<Sha256>(password, salt, *rounds, &mut made);
+                match digest {
+                    Digest::Sha256 => pbkdf2::pbkdf2_hmac::<Sha256>(password, salt, *rounds, &mut made),
+                    Digest::Sha512 => pbkdf2::pbkdf2_hmac::<Sha512>(password, salt, *rounds, &mut made),
+                }
                 Some(made.ct_eq(output).into())
             }
         }
@@ -65,9 +75,16 @@ fn read(stored: &str) -> Option<Hash<'_>> {
     match parts.as_slice() {
         ["", "2a" | "2b" | "2y", cost, _] => read_bcrypt(stored, cost),
         ["", "scrypt", parameters, salt, output] => read_scrypt(parameters, decode(salt)?, decode(output)?),
-        ["", "pbkdf2-sha256", rounds, salt, output] => read_pbkdf2(rounds, decode(salt)?, decode(output)?),
+        ["", "pbkdf2-sha256", rounds, salt, output] => {
+            read_pbkdf2(Digest::Sha256, rounds, decode(salt)?, decode(output)?)
+        }
+        ["", "pbkdf2-sha512", rounds, salt, output] => {
+            read_pbkdf2(Digest::Sha512, rounds, decode(salt)?, decode(output)?)
+        }
         // Django keeps the salt as the text it is.
-        ["pbkdf2_sha256", rounds, salt, output] => read_pbkdf2(rounds, salt.as_bytes().to_vec(), decode(output)?),
+        ["pbkdf2_sha256", rounds, salt, output] => {
+            read_pbkdf2(Digest::Sha256, rounds, salt.as_bytes().to_vec(), decode(output)?)
+        }
         _ => None,
     }
 }
@@ -93,11 +110,11 @@ fn read_scrypt(parameters: &str, salt: Vec<u8>, output: Vec<u8>) -> Option<Hash<
 }
 
 /// The rounds are a number (passlib) or named in a list (PHC).
-fn read_pbkdf2(rounds: &str, salt: Vec<u8>, output: Vec<u8>) -> Option<Hash<'static>> {
+fn read_pbkdf2(digest: Digest, rounds: &str, salt: Vec<u8>, output: Vec<u8>) -> Option<Hash<'static>> {
     let named = rounds.split(',').find_map(|pair| pair.strip_prefix("i="));
     let rounds: u32 = named.unwrap_or(rounds).parse().ok()?;
     let bearable = (1..=MAX_PBKDF2_ROUNDS).contains(&rounds) && OUTPUT_BYTES.contains(&output.len());
-    bearable.then_some(Hash::Pbkdf2 { rounds, salt, output })
+    bearable.then_some(Hash::Pbkdf2 { digest, rounds, salt, output })
 }
 
 /// Base64; passlib writes `.` for `+`.
@@ -109,13 +126,17 @@ fn decode(text: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    /// Made with Python: bcrypt 5, hashlib.scrypt, and passlib's, PHC's and Django's PBKDF2.
+    /// Made with Python: bcrypt 5, hashlib.scrypt, and passlib's, PHC's and Django's PBKDF2 of
+    /// hashlib.pbkdf2_hmac.
     const IMPORTED: &[&str] = &[
         "$2b$04$GbPe7W.VNQ6LePxuLmxUHeqbzk/1DWt4VHIYEOaTUCtX5hxiZhM2q",
         "$scrypt$ln=10,r=8,p=1$c2FsdHNhbHRzYWx0c2FsdA$A9lBa6RTbfBovWqamVIqXKovIl4Vk6OZyVojLJmYmSI",
         "$pbkdf2-sha256$1000$c2FsdHNhbHRzYWx0c2FsdA$BBs.1.PaslLtBPULUr8/lQicvVuHiEPMz0i8MjLCbzM",
         "$pbkdf2-sha256$i=1000,l=32$c2FsdHNhbHRzYWx0c2FsdA$BBs+1+PaslLtBPULUr8/lQicvVuHiEPMz0i8MjLCbzM",
         "pbkdf2_sha256$1000$saltsaltsaltsalt$BBs+1+PaslLtBPULUr8/lQicvVuHiEPMz0i8MjLCbzM=",
+        "$pbkdf2-sha512$1000$c2FsdHNhbHRzYWx0c2FsdA$EHLBej.uEvxlmr0QnHnceg1vM6h1wbwSP5XErh3SmizNDWZsIi28RPGARe0EssjGRoiACzxgHjNvqwJY1zxKig",
+        "$pbkdf2-sha512$i=1000,l=64$c2FsdHNhbHRzYWx0c2FsdA$EHLBej+uEvxlmr0QnHnceg1vM6h1wbwSP5XErh3SmizNDWZsIi28RPGARe0EssjGRoiACzxgHjNvqwJY1zxKig",
+        "$pbkdf2-sha512$5000$c2FsdHNhbHRzYWx0c2FsdA$uU./MGtxyyn2e3INAN2V6UwbmYu3eyAorziJE.T7YiJ5EOdMX9RL3oRUhucF7rMjREOPAEHiUAOThZElbS3MjA",
     ];
 
     #[test]
@@ -146,6 +167,9 @@ mod tests {
             format!("$scrypt$ln=14,r=8${salt}${hash}"),
             format!("$pbkdf2-sha256$999999999${salt}${hash}"),
             format!("$pbkdf2-sha256$1000${salt}$AAAA"),
+            format!("$pbkdf2-sha512$2000001${salt}${hash}"),
+            format!("$pbkdf2-sha512$i=0,l=32${salt}${hash}"),
+            format!("$pbkdf2-sha1$1000${salt}${hash}"),
             "plain text".to_owned(),
             String::new(),
             "$$$$".to_owned(),

@@ -58,9 +58,12 @@ pub enum StoreError {
     /// It did not answer, or asked to slow down, for as long as the request could wait.
     #[error("the table is unavailable: {0}")]
     Unavailable(String),
-    /// It refused the request: a permission, a limit, a table that is missing, a bug.
+    /// It refused the request: a permission, a limit, a bug.
     #[error("the table refused the request: {0}")]
     Request(String),
+    /// It is not there.
+    #[error("the table refused the request: {0}; create it with `admin create-table`")]
+    NoTable(String),
     /// An item is not what it should be.
     #[error("an item of kind `{kind}` at `{key}` is inconsistent")]
     Inconsistent {
@@ -78,9 +81,12 @@ impl StoreError {
         R: std::fmt::Debug,
         SdkError<E, R>: std::error::Error,
     {
-        let passing = error.as_service_error().is_none_or(Self::is_passing_code);
         let text = describe(&error);
-        if passing { Self::Unavailable(text) } else { Self::Request(text) }
+        match error.as_service_error() {
+            Some(refusal) if refusal.code() == Some("ResourceNotFoundException") => Self::NoTable(text),
+            Some(refusal) if !Self::is_passing_code(refusal) => Self::Request(text),
+            _ => Self::Unavailable(text),
+        }
     }
 
     /// Whether the same request may succeed a little later.

@@ -3,10 +3,11 @@
 //! Whoever changes how a person is reached, or deletes one, leaves the address or number here, in
 //! the same transaction; the backfill then puts whoever shares it, and waits, back into review. A
 //! person who links two, or takes them apart, leaves the two themselves, too: whoever waits because
-//! they point at one of them comes back.
+//! they point at one of them comes back. So does a person who says of two that point at each other
+//! already that this is right.
 //!
 //! What must stay true: a pointer goes only where a person linked the one it points at with somebody
-//! else. That two rows point at each other is no decision about a third.
+//! else. That two rows point at each other is no decision about a third, unless a person says so.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -14,7 +15,6 @@ use uuid::Uuid;
 use super::item::{Entity, Indexes, first_version};
 use super::key::Key;
 use super::members::EmailMembers;
-use super::members::MemberLists;
 use super::phone::People;
 use super::pointer::From;
 use super::transaction::{Conflict, Transaction};
@@ -116,6 +116,13 @@ pub fn around_link(customer: &Customer, user: &User) -> Vec<Shared> {
     contacts(Some(customer), Some(user)).into_iter().chain(pair.map(Shared::Pair)).chain(left).collect()
 }
 
+/// The same of two who point at each other already. They are nobody else's match as it is: only whoever
+/// points at one of them waits because of the two.
+#[must_use]
+pub fn around_pair(pair: Pair) -> [Shared; 2] {
+    [pair.customer.0, pair.user.0].map(Shared::Pair)
+}
+
 /// The same of two whom a person takes apart.
 #[must_use]
 pub fn around_unlink(customer: &Customer, user: Option<&User>) -> Vec<Shared> {
@@ -173,19 +180,31 @@ impl Store {
         for customer in &people.customers {
             let Some(after) = customer_again(customer, pair, now) else { continue };
             let mut transaction = self.transaction();
-            transaction.save_customer(Some(customer), &after, &MemberLists::default());
+            transaction.wake_customer(customer, &after);
             self.unless_changed(transaction).await?;
         }
         for user in &people.users {
             let Some(after) = user_again(user, pair, now) else { continue };
             let mut transaction = self.transaction();
-            transaction.save_user(Some(user), &after);
+            transaction.wake_user(user, &after);
             self.unless_changed(transaction).await?;
         }
         let mut transaction = self.transaction();
         transaction.delete_version(key, recheck.version, Conflict::Changed);
         transaction.commit_unless_refused(self).await?;
         Ok(())
+    }
+
+    /// Whether somebody else was imported with a pointer at one of `pair`, and still has it.
+    pub async fn is_claimed(&self, pair: Pair) -> Result<bool, StoreError> {
+        for id in [pair.customer.0, pair.user.0] {
+            let People { users, customers } = self.people_around(id).await?;
+            let by_customer = customers.iter().any(|customer| pair.is_claimed_by_customer(customer));
+            if by_customer || users.iter().any(|user| pair.is_claimed_by_user(user)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The record `id`, be it a user or a customer, and whoever was imported with a pointer at it.

@@ -112,6 +112,15 @@ impl Transaction {
         self.put_customer(before, &Customer { version, restored: None, ..after.clone() }, lists)
     }
 
+    /// Writes a customer who is to be looked at again. As long as nothing else of them changes, nobody has
+    /// touched them: what they stood for before they still stand for.
+    pub fn wake_customer(&mut self, before: &Customer, after: &Customer) -> &mut Self {
+        let woken = Customer { review: after.review, updated_at: after.updated_at, ..before.clone() };
+        let restored = (*after == woken).then(|| before.restored.unwrap_or(before.version));
+        let stored = Customer { version: before.version + 1, restored, ..after.clone() };
+        self.put_customer(Some(before), &stored, &MemberLists::default())
+    }
+
     /// Writes `image`, which the customer was before, over what it is `now`.
     pub fn restore_customer(&mut self, now: &Customer, image: &Customer, lists: &MemberLists) -> &mut Self {
         let restored = Some(image.restored.unwrap_or(image.version));
@@ -145,6 +154,13 @@ impl Transaction {
         }
         let version = before.map_or(after.version, |user| user.version) + 1;
         self.put_user(before, &User { version, restored: None, ..after.clone() })
+    }
+
+    /// The same of a user as of a customer.
+    pub fn wake_user(&mut self, before: &User, after: &User) -> &mut Self {
+        let woken = User { review: after.review, updated_at: after.updated_at, ..before.clone() };
+        let restored = (*after == woken).then(|| before.restored.unwrap_or(before.version));
+        self.put_user(Some(before), &User { version: before.version + 1, restored, ..after.clone() })
     }
 
     /// Writes `image`, which the user was before, over what it is `now`.

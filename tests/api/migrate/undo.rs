@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use shared::app::App;
 use shared::contact::EmailAddress;
 use shared::domain::ledger::{Entry, Spared};
+use shared::domain::legacy::Source;
 use shared::ids::CustomerId;
 use shared::store::members::MemberLists;
 use shared::store::{Conflict, Refused};
@@ -272,7 +273,7 @@ async fn two_runs_are_undone_newest_first() {
     assert_eq!(undo(&app.app, first).await.0, Undone { restored: 3, spared: 0, before: 0 });
     assert_first_rows_restored(&app, &before).await;
     let number = |world: &World, id: &str| {
-        let id = shared::domain::legacy::Source::Users.id_of(id);
+        let id = Source::Users.id_of(id);
         text(world.at(&format!("USER#{id}")).unwrap(), "customer_number").to_owned()
     };
     migrate(&app.app).await;
@@ -291,6 +292,55 @@ async fn what_a_later_run_wrote_is_spared_until_that_is_undone() {
     assert_eq!(undo(&app.app, second).await.0.restored, 1);
     assert_eq!(undo(&app.app, first).await.0, Undone { restored: 1, spared: 0, before: 2 });
     assert_first_rows_restored(&app, &before).await;
+}
+
+/// Gives the customer `id` another phone number, lets the schedule look, and takes back what that did.
+async fn looked_at_and_back(app: &TestApp, admin: &Actor, id: Uuid, phone: &str) {
+    admin.patch(&format!("/v1/customers/{id}"), json!({ "phone": phone })).await.expect(200);
+    let summary = run(&app.app, None).await.unwrap();
+    assert!(summary.tally.total > 1, "the others came back: {summary:?}");
+    assert_eq!(undo(&app.app, summary.run_id).await.0.spared, 0);
+}
+
+#[tokio::test]
+async fn who_only_came_back_because_of_somebody_else_is_restored() {
+    let (app, _, admin) = TestApp::start().await;
+    let user =
+        |id| format!("{{\"_id\":\"{id}\",\"email\":\"{id}@x.io\",\"phone\":\"9876543210\",\"role\":\"customer\"}}\n");
+    let customer = |id| format!("{{\"id\":\"{id}\",\"phone\":\"9876543210\",\"status\":\"active\"}}\n");
+    let (users, customers) = (user("u1") + &user("u2"), customer("c1") + &customer("c2"));
+    import_lines(&app, &[("users.json", &users), ("customers_v2.json", &customers)]).await;
+    let before = app.world().await;
+    let first = migrate(&app.app).await;
+    assert_eq!(first.tally.ambiguous, 4, "{first:?}");
+    let migrated = app.world().await;
+    let second = Source::CustomersV2.id_of("c2");
+    let others = ["u1", "u2"].map(|id| format!("USER#{}", Source::Users.id_of(id)));
+    let others = [&others[..], &[format!("CUSTOMER#{}", Source::CustomersV2.id_of("c1"))]].concat();
+    let assert_others_restored = |after: &World| {
+        for at in others.iter().map(|pk| (pk.clone(), "#".to_owned())) {
+            assert_eq!(plain(&before, &at), plain(after, &at), "{at:?}");
+        }
+    };
+
+    looked_at_and_back(&app, &admin, second, "9123456780").await;
+    let (undone, spared) = undo(&app.app, first.run_id.unwrap()).await;
+    assert_eq!(undone, Undone { restored: 3, spared: 1, before: 0 });
+    assert_eq!(records(&spared), BTreeSet::from([second]), "only whom a person changed: {spared:?}");
+    assert_others_restored(&app.world().await);
+
+    // Once more, from what was restored: they get what they had, and give it back again.
+    let again = migrate(&app.app).await;
+    assert_eq!(again.tally.ambiguous, 3, "{again:?}");
+    let of_others = |world: &World| {
+        let all = given(world).into_iter();
+        all.filter(|(pk, _)| others.contains(pk)).collect::<Vec<_>>()
+    };
+    assert_eq!(of_others(&migrated), of_others(&app.world().await));
+    looked_at_and_back(&app, &admin, second, "9876543210").await;
+    let undone = undo(&app.app, again.run_id.unwrap()).await.0;
+    assert_eq!(undone, Undone { restored: 3, spared: 0, before: 0 });
+    assert_others_restored(&app.world().await);
 }
 
 #[tokio::test]

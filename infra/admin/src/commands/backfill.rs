@@ -25,6 +25,8 @@ pub(crate) async fn run(context: &Context, _opts: Opts) -> Result<ExitCode, Admi
         result(format_args!("would look at {due} rows and unsent messages in the work queue"))?;
         return Ok(ExitCode::SUCCESS);
     }
+    // Where there is no table, nothing was done that could be continued.
+    app.store.due_work(now, None, 1).await?;
     let spinner = progress::spinner("Working through the queue; it can be interrupted.");
     let summary = backfill::run(app, Some(now.plus_seconds(DEADLINE_SECONDS))).await;
     spinner.finish_and_clear();

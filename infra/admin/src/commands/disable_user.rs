@@ -29,7 +29,8 @@ pub(crate) async fn run(context: &Context, opts: Opts) -> Result<ExitCode, Admin
     } else if context.dry_run {
         result(format_args!("would disable {}", described(&before)))?;
     } else {
-        change(&app.store, &before, &disabled(&before, app.clock.now())).await?;
+        let now = app.clock.now();
+        change(&app.store, before.clone(), |user| disabled(user, now)).await?;
         result(format_args!("disabled {}", described(&before)))?;
     }
     if let Some(customer) = before.customer_v2_id {

@@ -29,8 +29,8 @@ pub(crate) async fn run(context: &Context, opts: Opts) -> Result<ExitCode, Admin
     } else if context.dry_run {
         result(format_args!("would enable {}", described(&before)))?;
     } else {
-        let after = User { enabled: true, updated_at: app.clock.now(), ..before.clone() };
-        change(&app.store, &before, &after).await?;
+        let now = app.clock.now();
+        change(&app.store, before.clone(), |user| User { enabled: true, updated_at: now, ..user.clone() }).await?;
         result(format_args!("enabled {}", described(&before)))?;
     }
     if before.password_hash.is_none() {

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use indicatif::{ProgressBar, ProgressStyle};
 use shared::domain::legacy::Source;
 
@@ -19,15 +19,16 @@ const BAR: &str = "{msg} {wide_bar} {percent:>3} % {eta}";
 
 /// The files, any of them, at least one.
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("files").required(true).multiple(true)))]
 pub(crate) struct Opts {
     /// The collection `users`, a document a line
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["customers", "clients"])]
+    #[arg(long, value_name = "FILE", group = "files")]
     users: Option<PathBuf>,
     /// The collection `customers_v2`, a document a line
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "files")]
     customers: Option<PathBuf>,
     /// The collection `clients`, a document a line
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "files")]
     clients: Option<PathBuf>,
     /// Write what is to be said about rows to this CSV file and not to standard error
     #[arg(long, value_name = "FILE")]

@@ -34,8 +34,8 @@ pub(crate) async fn run(context: &Context, opts: Opts) -> Result<ExitCode, Admin
     if context.dry_run {
         result(format_args!("would set the password of {}", described(&before)))?;
     } else {
-        let hash = app.passwords.hash(password.secret()).await?;
-        change(&app.store, &before, &changed(&before, &password, hash, app.clock.now())).await?;
+        let (hash, now) = (app.passwords.hash(password.secret()).await?, app.clock.now());
+        change(&app.store, before.clone(), |user| changed(user, &password, hash.clone(), now)).await?;
         result(format_args!("set the password of {}", described(&before)))?;
         password.show()?;
     }

@@ -10,6 +10,9 @@ use uuid::Uuid;
 /// Later years do not sort as text.
 const MAX_UNIX_MS: i64 = 253_370_764_800_000;
 
+/// A number below this is one of seconds: as one of milliseconds it would be before March 1973.
+const MIN_UNIX_MS: i64 = 100_000_000_000;
+
 /// Whether a field says nothing: absent, null or blank.
 pub(super) fn is_blank(value: &Value) -> bool {
     match value {
@@ -34,18 +37,19 @@ pub(super) fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// The moment that `value` names: a date of extended JSON, RFC 3339 with or without offset, or
-/// milliseconds since 1970.
+/// The moment that `value` names: a date of extended JSON, RFC 3339 with or without offset, or a number
+/// of milliseconds or seconds since 1970.
 pub(super) fn time(value: &Value) -> Option<Time> {
     match value {
         Value::String(text) => time_of_text(text.trim()),
-        Value::Number(number) => time_of_ms(number.as_i64()?),
-        Value::Object(map) => match (wrapped(map, "$date"), wrapped(map, "$numberLong")) {
-            (Some(date), _) => time(date),
-            (None, Some(ms)) => time_of_ms(ms.as_str()?.parse().ok()?),
-            (None, None) => None,
+        Value::Object(map) if map.contains_key("$date") => match wrapped(map, "$date")? {
+            Value::String(text) => time_of_text(text.trim()),
+            ms => time_of_ms(integer(ms)?),
         },
-        _ => None,
+        _ => match integer(value)? {
+            seconds @ 0..MIN_UNIX_MS => Some(Time::from_unix_seconds(seconds)),
+            ms => time_of_ms(ms),
+        },
     }
 }
 
@@ -66,6 +70,17 @@ pub(super) fn time_of_object_id(id: &str) -> Option<Time> {
     let is_object_id = id.len() == 24 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let seconds = i64::from_str_radix(id.get(..8).filter(|_| is_object_id)?, 16).ok()?;
     Some(Time::from_unix_seconds(seconds))
+}
+
+fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64(),
+        Value::Object(map) => {
+            let integer = wrapped(map, "$numberLong").or_else(|| wrapped(map, "$numberInt"));
+            integer?.as_str()?.parse().ok()
+        }
+        _ => None,
+    }
 }
 
 fn wrapped<'a>(map: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
@@ -150,6 +165,10 @@ mod tests {
             json!({ "$date": { "$numberLong": "1709294400000" } }),
             json!({ "$date": 1_709_294_400_000_i64 }),
             json!(1_709_294_400_000_i64),
+            json!(1_709_294_400_i64),
+            json!({ "$numberInt": "1709294400" }),
+            json!({ "$numberLong": "1709294400" }),
+            json!({ "$numberLong": "1709294400000" }),
             json!("2024-03-01T12:00:00.000Z"),
             json!("2024-03-01T17:30:00+05:30"),
             json!("2024-03-01T12:00:00"),
@@ -157,6 +176,8 @@ mod tests {
         ] {
             assert_eq!(time(&value).map(Time::unix_seconds), Some(1_709_294_400), "{value}");
         }
+        let early = time(&json!({ "$date": 1_709_294_400_i64 }));
+        assert_eq!(early.map(Time::unix_seconds), Some(1_709_294), "a date is always one of milliseconds");
         assert_eq!(time(&json!("2024-03-01")).map(Time::unix_seconds), Some(1_709_251_200));
         for value in [json!("soon"), json!(-1), json!({ "$date": { "$numberLong": "253402300800000" } }), json!(true)] {
             assert_eq!(time(&value), None, "{value}");

@@ -97,9 +97,18 @@ pub enum ImportError {
     /// Findings cannot be reported.
     #[error("the report cannot be written: {0}")]
     Report(#[source] io::Error),
+    /// There is no table, and so nothing was done.
+    #[error(transparent)]
+    NoTable(StoreError),
     /// The table failed.
     #[error("the import stopped: {0}; what it did is stored, and running it again continues")]
-    Store(#[from] StoreError),
+    Store(#[source] StoreError),
+}
+
+impl From<StoreError> for ImportError {
+    fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::NoTable(_)) { Self::NoTable(error) } else { Self::Store(error) }
+    }
 }
 
 /// Imports the files, at most one of each collection. A dry run writes nothing and reports the same.

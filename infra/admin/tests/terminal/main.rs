@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it is surprised")]
 
 mod again;
+mod meanwhile;
+mod refusals;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;

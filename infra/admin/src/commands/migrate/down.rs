@@ -23,6 +23,8 @@ pub(crate) struct Opts {
 
 /// Takes the run back, and prints what it spared and why.
 pub(crate) async fn run(context: &Context, opts: Opts) -> Result<ExitCode, AdminError> {
+    // Where there is no such run, or no table, nothing was done that could be continued.
+    context.app.store.run(opts.run).await?.ok_or(AdminError::UnknownRun(opts.run))?;
     let spinner = progress::spinner("Taking it back; it can be interrupted.");
     let mut printed = Ok(());
     let spare = |entry: &Entry, why: Spared| {
