@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     /// Made with Python: bcrypt 5, hashlib.scrypt, and passlib's, PHC's and Django's PBKDF2 of
-    /// hashlib.pbkdf2_hmac.
+    /// `hashlib.pbkdf2_hmac`.
     const IMPORTED: &[&str] = &[
         "$2b$04$GbPe7W.VNQ6LePxuLmxUHeqbzk/1DWt4VHIYEOaTUCtX5hxiZhM2q",
         "$scrypt$ln=10,r=8,p=1$c2FsdHNhbHRzYWx0c2FsdA$A9lBa6RTbfBovWqamVIqXKovIl4Vk6OZyVojLJmYmSI",
