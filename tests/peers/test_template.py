@@ -66,7 +66,7 @@ TOLD_BY_NEED = {
 }
 TOLD_BY_SOURCE = {
     "RATE_LIMITS": r"limit_rate\(&",
-    "PASSWORD_MIN_LENGTH": r"\bpassword_min_length\b",
+    "PASSWORD_MIN_LENGTH": r"\bpassword_min_length\b|\.check_password\(",
     "JWT_TTL_SECONDS": r"\bTokenView::sign\(",
     "AUTO_CREATE_CUSTOMERS": r"\bauto_create_customers\b",
     "BACKFILL_INVITES": r"\bbackfill_invites\b",

@@ -34,6 +34,10 @@ pub struct ResetPasswordRequest {
 impl FromFields for ResetPasswordRequest {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let (token, new_password) = (fields.required("token"), fields.required("new_password"));
+        // Whose it is to be is known by the token; without one this is all that can be said of it.
+        if token.is_none() {
+            fields.check_password("new_password", new_password.as_ref(), None, None);
+        }
         Some(Self { token: token?, new_password: new_password? })
     }
 }

@@ -6,6 +6,7 @@ use super::problem::{ApiError, FieldError};
 use crate::config::Settings;
 use crate::contact::{EmailAddress, Phone};
 use crate::domain::customer::{Metadata, Status};
+use crate::domain::password_policy;
 use crate::domain::product::{Currency, FeatureId, Group, Interval, ProductId};
 pub use crate::domain::update::Patch;
 use crate::ids::{ExternalId, UserId, check_id_charset, check_stripe_id};
@@ -50,12 +51,6 @@ impl<'a> Fields<'a> {
             Some(parsed) if fields.errors.is_empty() => Ok(parsed),
             _ => Err(ApiError::InvalidRequest(fields.errors)),
         }
-    }
-
-    /// The rules of this deployment.
-    #[must_use]
-    pub fn settings(&self) -> &'a Settings {
-        self.settings
     }
 
     /// A field that may be absent or null. The outer `None` means that it was wrong.
@@ -117,6 +112,22 @@ impl<'a> Fields<'a> {
             self.errors.push(FieldError { field: format!("{path}.{}", error.field), message: error.message });
         }
         parsed
+    }
+
+    /// Notes what is wrong with a new password in `field`, of an owner of whom not everything may be
+    /// known; one that could not be read is noted already.
+    pub fn check_password(
+        &mut self,
+        field: &str,
+        password: Option<&Secret>,
+        email: Option<&EmailAddress>,
+        name: Option<&Name>,
+    ) {
+        let min = self.settings.password_min_length;
+        let checked = password.map(|password| password_policy::check(password, min, email, name));
+        if let Some(Err(message)) = checked {
+            self.refuse::<()>(field, message);
+        }
     }
 
     /// Notes that `field` is wrong.
