@@ -196,6 +196,13 @@ impl FieldValue for bool {
     }
 }
 
+/// Any text, as it was received.
+impl FieldValue for String {
+    fn parse_field(value: &Value, _: &Settings) -> Result<Self, String> {
+        text(value).map(str::to_owned)
+    }
+}
+
 /// Text that is kept as it is: a fingerprint, a login in any form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opaque(pub String);
