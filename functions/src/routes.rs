@@ -55,7 +55,7 @@ pub struct Function {
 /// `POST /api/intake/submit`.
 pub const INTAKE_SUBMIT: Function = Function {
     name: "intake-submit",
-    needs: &[Need::JwtKeys],
+    needs: &[Need::JwtKeys, Need::CheckoutBaseUrl],
     routes: &[Route {
         method: "POST",
         path: "/api/intake/submit",

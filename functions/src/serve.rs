@@ -77,7 +77,7 @@ fn or_name_it(app: Result<App, InitError>) -> Result<App, InitError> {
 
 async fn app_from_env(function: &Function) -> Result<App, InitError> {
     let config = Config::read(variable, function.needs)?;
-    let endpoint = Endpoint::read(variable);
+    let endpoint = Endpoint::checked(variable)?;
     let store = Store::new(client(&endpoint), &config.table_name);
     // Nobody waits for the handshake: it is done while the CPU is unthrottled. A table that does
     // not answer yet is no reason not to start.

@@ -4,6 +4,7 @@
 //! A function names what it cannot work without ([`Need`]); one of these that is missing, or any
 //! variable that is malformed, stops it at init with a message that names the variable.
 
+use axum::http::Uri;
 use thiserror::Error;
 
 use crate::contact::Country;
@@ -19,6 +20,8 @@ pub enum Need {
     WebhookSecrets,
     /// `PUBLIC_BASE_URL`.
     PublicBaseUrl,
+    /// `PUBLIC_BASE_URL` where there is a `STRIPE_API_KEY`: who pays at Stripe comes back to it.
+    CheckoutBaseUrl,
     /// `MAIL_FROM`.
     MailFrom,
 }
@@ -142,6 +145,9 @@ impl Config {
             Need::JwtKeys => (self.keys.is_some() || self.keys_secret_arn.is_some(), "JWT_KEYS"),
             Need::WebhookSecrets => (!self.webhook_secrets.is_empty(), "STRIPE_WEBHOOK_SECRETS"),
             Need::PublicBaseUrl => (self.settings.public_base_url.is_some(), "PUBLIC_BASE_URL"),
+            Need::CheckoutBaseUrl => {
+                (self.stripe.is_none() || self.settings.public_base_url.is_some(), "PUBLIC_BASE_URL")
+            }
             Need::MailFrom => (self.mail_from.is_some(), "MAIL_FROM"),
         };
         if met { Ok(()) } else { Err(ConfigError::Missing(name)) }
@@ -243,7 +249,7 @@ fn switch(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "on" | "1" => Ok(true),
         "false" | "off" | "0" => Ok(false),
-        _ => Err("must be `true` or `false`".into()),
+        _ => Err("must be `on` or `off`, or `true` or `false`".into()),
     }
 }
 
@@ -256,9 +262,7 @@ where
 }
 
 fn base_url(text: &str) -> Result<String, String> {
-    let hosted = |rest: &str| !rest.is_empty() && !rest.starts_with(['/', ':', '?', '#']);
-    let well_formed = after_scheme(text).is_some_and(hosted);
-    if well_formed { Ok(text.trim_end_matches('/').to_owned()) } else { Err("must be an http(s) URL".into()) }
+    endpoint_url(text.trim_end_matches('/'))
 }
 
 fn after_scheme(text: &str) -> Option<&str> {
@@ -301,6 +305,15 @@ fn sender(text: &str) -> Result<String, String> {
     }
 }
 
+/// A URL that something can be asked at.
+pub(crate) fn endpoint_url(text: &str) -> Result<String, String> {
+    let url: Option<Uri> = text.parse().ok();
+    let well_formed = url.is_some_and(|url| {
+        matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|host| !host.is_empty())
+    });
+    if well_formed { Ok(text.to_owned()) } else { Err("must be an http(s) URL with a host".into()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -325,6 +338,36 @@ mod tests {
         let error = read(&[("TABLE_NAME", "t"), ("STRIPE_WEBHOOK_SECRETS", " , ")], &[Need::WebhookSecrets]);
         assert_eq!(error.unwrap_err(), ConfigError::Missing("STRIPE_WEBHOOK_SECRETS"));
         assert_eq!(read(&[("TABLE_NAME", "t")], &[Need::JwtKeys]).unwrap_err(), ConfigError::Missing("JWT_KEYS"));
+    }
+
+    #[test]
+    fn who_pays_at_stripe_comes_back_to_somewhere() {
+        let (table, key) = (("TABLE_NAME", "t"), ("STRIPE_API_KEY", "sk_test_1"));
+        let needs = &[Need::CheckoutBaseUrl];
+        assert!(read(&[table], needs).is_ok());
+        assert_eq!(read(&[table, key], needs).unwrap_err(), ConfigError::Missing("PUBLIC_BASE_URL"));
+        assert!(read(&[table, key, ("PUBLIC_BASE_URL", "https://x.io")], needs).is_ok());
+        assert!(read(&[table, key], &[]).is_ok());
+    }
+
+    #[test]
+    fn a_switch_says_what_it_takes() {
+        for (value, on) in [("on", true), ("off", false), ("TRUE", true), ("false", false), ("1", true), ("0", false)] {
+            let config = read(&[("TABLE_NAME", "t"), ("RATE_LIMITS", value)], &[]).unwrap();
+            assert_eq!(config.settings.rate_limits, on, "{value}");
+        }
+        let error = read(&[("TABLE_NAME", "t"), ("RATE_LIMITS", "maybe")], &[]).unwrap_err();
+        assert_eq!(error.to_string(), "`RATE_LIMITS` is malformed: must be `on` or `off`, or `true` or `false`");
+    }
+
+    #[test]
+    fn an_endpoint_is_a_url_with_a_host() {
+        for good in ["http://127.0.0.1:8000", "http://[::1]:8000/", "https://dynamodb.eu-central-1.amazonaws.com"] {
+            assert_eq!(endpoint_url(good).as_deref(), Ok(good));
+        }
+        for bad in ["", " ", "junk", "localhost:8000", "//x", "/x", "ftp://x", "http://", "http:///x", "http://a b"] {
+            assert!(endpoint_url(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

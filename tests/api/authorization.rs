@@ -72,9 +72,10 @@ fn expected(access: Access, caller: Caller) -> Expected {
             Caller::Nobody | Caller::Disabled | Caller::OldToken | Caller::RevokedKey,
         ) => UNAUTHORIZED,
         (Access::SignedIn { .. }, Caller::ApiKey)
-        | (Access::Admin, Caller::CustomerA | Caller::CustomerB | Caller::DeliveryBoy | Caller::Temporary) => FORBIDDEN,
-        (Access::SignedIn { temporary: false }, Caller::Temporary | Caller::TemporaryAdministrator)
-        | (Access::Admin, Caller::TemporaryAdministrator) => CHANGE_FIRST,
+        | (Access::Admin, Caller::CustomerA | Caller::CustomerB | Caller::DeliveryBoy) => FORBIDDEN,
+        (Access::SignedIn { temporary: false } | Access::Admin, Caller::Temporary | Caller::TemporaryAdministrator) => {
+            CHANGE_FIRST
+        }
     }
 }
 

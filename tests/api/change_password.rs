@@ -93,6 +93,8 @@ async fn a_weak_new_password_is_named_and_changes_nothing() {
     }
     let answer = user.post("/auth/change-password", json!({})).await;
     assert_eq!(fields(&answer), ["current_password", "new_password"]);
+    let answer = user.post("/auth/change-password", json!({ "current_password": 7, "new_password": "short" })).await;
+    assert_eq!(fields(&answer), ["current_password", "new_password"]);
     user.get("/auth/me").await.expect(200);
     nobody.login("somebody.with.a.long.name@x.io", PASSWORD).await.expect(200);
     app.world().await.assert_straight();

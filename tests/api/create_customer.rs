@@ -158,6 +158,7 @@ async fn a_phone_alone_always_makes_a_new_customer_who_is_told_by_sms() {
     app.deliver_mail().await;
     let sms = app.delivered().into_iter().find(|letter| letter.body.contains(" PL1 ")).unwrap();
     assert_eq!((sms.channel.as_str(), sms.to.as_str()), ("sms", "+919876543210"));
+    assert!(json!(sms)["subject"].is_null());
     let password = sms.body.lines().find(|line| line.len() == 16).unwrap();
     let session = nobody.login("PL1", password).await.expect(200);
     assert_eq!(session.json["customer_v2_id"], one.json["internal_id"]);

@@ -112,6 +112,58 @@ async fn a_payment_activates_the_chosen_product_and_the_defaults_of_other_groups
     app.world().await.assert_straight();
 }
 
+/// A paid checkout of the customer `id` in a session that says in `metadata` what it was made for.
+fn paid_for(n: usize, id: &str, product: Value) -> Value {
+    let mut event = checkout("completed", &format!("evt_{n}"), &format!("cs_{n}"), id);
+    event["data"]["object"]["metadata"]["product_id"] = product;
+    event
+}
+
+#[tokio::test]
+async fn a_payment_activates_what_its_session_was_made_for_whatever_the_lead_came_for_since() {
+    for subscribed_first in [false, true] {
+        let (app, nobody, admin) = TestApp::start().await;
+        product(&admin, "cheap", json!({ "is_default": false, "group": "milk" })).await;
+        product(&admin, "lux", json!({ "is_default": false, "group": "bread" })).await;
+        let form = |product: &str| json!({ "name": "Ana", "email": "a@x.io", "product_id": product });
+        let lead = nobody.post("/api/intake/submit", form("cheap")).await.expect(201);
+        nobody.post("/api/intake/submit", form("lux")).await.expect(200);
+        let id = lead.str("client_id");
+        let mut subscribed = subscription("created", "evt_s", 0, "active");
+        subscribed["data"]["object"]["customer"] = json!("cus_cs_1");
+        subscribed["data"]["object"]["metadata"]["product_id"] = json!("cheap");
+        let mut events = vec![paid_for(1, id, json!("cheap")), subscribed];
+        if subscribed_first {
+            events.reverse();
+        }
+        // What is paid further is only recorded, whatever it was for.
+        events.push(paid_for(2, id, json!("lux")));
+        for event in &events {
+            nobody.stripe(event).await.expect(200);
+        }
+        let customer = admin.get(&format!("/v1/customers/{id}")).await.expect(200);
+        assert_eq!(held(&customer), [("cheap", "active")], "subscribed first: {subscribed_first}");
+        app.world().await.assert_straight();
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_names_no_product_of_ours_pays_for_what_the_lead_came_for() {
+    let (app, nobody, admin) = TestApp::start().await;
+    product(&admin, "pro", json!({ "is_default": false })).await;
+    let long = "p".repeat(200);
+    let odd =
+        [json!("nothing"), json!("no id"), json!(long), json!(""), json!(7), json!(["lux"]), json!({}), json!(true)];
+    for (n, odd) in odd.into_iter().chain([Value::Null]).enumerate() {
+        let form = json!({ "name": "Ana", "email": format!("a{n}@x.io"), "product_id": "pro" });
+        let lead = nobody.post("/api/intake/submit", form).await.expect(201);
+        nobody.stripe(&paid_for(n, lead.str("client_id"), odd.clone())).await.expect(200);
+        let customer = admin.get(&format!("/v1/customers/{}", lead.str("client_id"))).await.expect(200);
+        assert_eq!(held(&customer), [("pro", "active")], "{odd}");
+    }
+    app.world().await.assert_straight();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscription_of_a_customer_who_is_there_is_attached_once() {
     let (app, nobody, admin) = TestApp::start().await;

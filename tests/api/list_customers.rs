@@ -179,9 +179,13 @@ async fn what_is_wrong_with_the_query_is_named() {
         admin.post("/v1/customers", json!({ "id": format!("c{n}") })).await.expect(201);
         app.clock.advance_seconds(1);
     }
-    for (query, field) in
-        [("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("status=gone", "status")]
-    {
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=x", "limit"),
+        ("limit=%2B5", "limit"),
+        ("status=gone", "status"),
+    ] {
         let answer = admin.get(&format!("/v1/customers?{query}")).await;
         answer.refused(400, "invalid_request");
         assert_eq!(answer.fields(), [field]);

@@ -284,6 +284,12 @@ async fn every_wrong_field_is_named() {
     let body = json!({ "name": "a".repeat(201), "email": "x@earlybird.local", "password": PASSWORD, "phone": "12" });
     let answer = nobody.post("/auth/register", body).await;
     assert_eq!(fields(&answer), ["email", "name", "phone"]);
+    for (name, email) in [("", "x"), ("Ana", "x"), ("", "a@x.io")] {
+        let answer = nobody.post("/auth/register", json!({ "name": name, "email": email, "password": "short" })).await;
+        let wrong = [("email", email == "x"), ("name", name.is_empty()), ("password", true)];
+        let wrong: Vec<_> = wrong.into_iter().filter(|(_, wrong)| *wrong).map(|(field, _)| field).collect();
+        assert_eq!(fields(&answer), wrong);
+    }
     assert!(app.world().await.of("customer").is_empty());
 }
 

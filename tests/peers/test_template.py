@@ -62,11 +62,12 @@ TOLD_BY_NEED = {
     "JwtKeys": "JWT_KEYS_SECRET_ARN",
     "WebhookSecrets": "STRIPE_WEBHOOK_SECRETS",
     "PublicBaseUrl": "PUBLIC_BASE_URL",
+    "CheckoutBaseUrl": "PUBLIC_BASE_URL",
     "MailFrom": "MAIL_FROM",
 }
 TOLD_BY_SOURCE = {
     "RATE_LIMITS": r"limit_rate\(&",
-    "PASSWORD_MIN_LENGTH": r"\bpassword_min_length\b",
+    "PASSWORD_MIN_LENGTH": r"\bpassword_min_length\b|\.check_password\(",
     "JWT_TTL_SECONDS": r"\bTokenView::sign\(",
     "AUTO_CREATE_CUSTOMERS": r"\bauto_create_customers\b",
     "BACKFILL_INVITES": r"\bbackfill_invites\b",
@@ -78,7 +79,7 @@ CALL_OF_STRIPE = r"&app\.stripe\b|\bcheckout\.session_for\(|\bstripe_customer::(
 INTENDS = ["stripe-webhook", "register", "update-customer", "check", "track"]
 TOLD_ANYWAY = {binary: {"STRIPE_API_KEY"} for binary in CALLS_STRIPE}
 TOLD_ANYWAY |= {binary: {"STRIPE_CONFIGURED"} for binary in INTENDS}
-TOLD_ANYWAY["intake-submit"] |= {"STRIPE_PRICE_ID", "PUBLIC_BASE_URL"}
+TOLD_ANYWAY["intake-submit"] |= {"STRIPE_PRICE_ID"}
 
 # What is counted for whoever looks, and rings for nobody: docs/OPERATIONS.md says when to look.
 SILENT = {"ReferencesDrawn", "NumbersDrawn", "DuplicateEvents", "MessagesSent", "MessagesVoided", "MessagesFailed", "BackfillAmbiguous"}

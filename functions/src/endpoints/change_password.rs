@@ -33,6 +33,10 @@ pub struct ChangePasswordRequest {
 impl FromFields for ChangePasswordRequest {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let (current, new) = (fields.required("current_password"), fields.required("new_password"));
+        // Otherwise it is checked with what is known of the user.
+        if current.is_none() {
+            fields.check_password("new_password", new.as_ref(), None, None);
+        }
         Some(Self { current_password: current?, new_password: new? })
     }
 }

@@ -167,7 +167,8 @@ impl Intake {
         };
         let holder = intake::holder(members);
         let id = holder.as_ref().map_or(self.new_id, |holder| holder.internal_id);
-        let session = self.app.checkout.session_at_once(id);
+        let chosen = self.request.product_id.as_ref().or_else(|| holder.as_ref()?.product_id.as_ref());
+        let session = self.app.checkout.session_at_once(id, chosen);
         let lists = MemberLists::of(list);
         match intake::plan(self.submission(session.as_ref()), holder, self.new_id, self.now) {
             Plan::NewLead(lead) => {

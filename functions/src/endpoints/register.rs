@@ -12,7 +12,6 @@ use shared::domain::credential::without_password;
 use shared::domain::customer::{Contact, Customer, Origin, Status};
 use shared::domain::message::{Message, MessageKind};
 use shared::domain::onboarding::{Frozen, Linked, Login, Terms, link};
-use shared::domain::password_policy;
 use shared::domain::product::Product;
 use shared::domain::start::Offer;
 use shared::domain::user::User;
@@ -53,12 +52,7 @@ impl FromFields for RegisterRequest {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let (name, email) = (fields.required("name"), fields.required("email"));
         let (password, phone) = (fields.required("password"), fields.optional("phone"));
-        let min = fields.settings().password_min_length;
-        if let (Some(password), Some(email), Some(name)) = (&password, &email, &name)
-            && let Err(message) = password_policy::check(password, min, email, Some(name))
-        {
-            return fields.refuse("password", message);
-        }
+        fields.check_password("password", password.as_ref(), email.as_ref(), name.as_ref());
         Some(Self { name: name?, email: email?, password: password?, phone: phone? })
     }
 }

@@ -7,7 +7,7 @@ use shared::domain::credential::with_own_password;
 use shared::domain::password_policy;
 use shared::domain::recovery::ResetTicket;
 use shared::domain::user::User;
-use shared::http::fields::{Fields, FromFields, Opaque};
+use shared::http::fields::{Fields, FromFields};
 use shared::http::problem::Problem;
 use shared::http::{ApiError, JsonBody};
 use shared::secret::Secret;
@@ -25,8 +25,7 @@ use crate::view::MessageView;
 #[derive(ToSchema)]
 pub struct ResetPasswordRequest {
     /// The token of the link.
-    #[schema(value_type = String)]
-    token: Opaque,
+    token: String,
     #[schema(value_type = String)]
     new_password: Secret,
 }
@@ -34,6 +33,10 @@ pub struct ResetPasswordRequest {
 impl FromFields for ResetPasswordRequest {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let (token, new_password) = (fields.required("token"), fields.required("new_password"));
+        // Whose it is to be is known by the token; without one this is all that can be said of it.
+        if token.is_none() {
+            fields.check_password("new_password", new_password.as_ref(), None, None);
+        }
         Some(Self { token: token?, new_password: new_password? })
     }
 }
@@ -53,7 +56,8 @@ pub async fn handle(
 ) -> Result<Json<MessageView>, ApiError> {
     let now = app.clock.now();
     let ResetPasswordRequest { token, new_password } = body.request;
-    let ticket: Option<ResetTicket> = app.store.get(&Key::reset_ticket(&sha256_hex(&token.0))).await?;
+    // Kept by its hash, so that any text makes a key, and only the token finds something.
+    let ticket: Option<ResetTicket> = app.store.get(&Key::reset_ticket(&sha256_hex(token.trim()))).await?;
     let ticket = ticket.ok_or(ApiError::InvalidToken)?;
     let mut hash = None;
     let mut races = Backoff::new();

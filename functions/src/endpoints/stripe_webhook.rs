@@ -200,7 +200,8 @@ impl Webhook {
                 transaction
             }
             Effect::Activate(mut after) => {
-                self.stock(&customer, &mut after, shop);
+                let product_id = session.product_for(&customer, shop.catalogue);
+                self.stock(&customer, &mut after, product_id, shop);
                 let mut transaction = self.activate(&customer, *after.clone(), shop, drawn).await?;
                 transaction.use_trials(Some(&customer), &after);
                 transaction
@@ -242,9 +243,11 @@ impl Webhook {
         Ok(None)
     }
 
-    /// Gives a lead the default products, and whoever pays the one they came for.
-    fn stock(&self, before: &Customer, after: &mut Customer, shop: Shop<'_>) {
-        let choice = after.product_id.take().map(|product_id| Choice { product_id, quantity: 1, paid: true });
+    /// Gives a lead the default products, and whoever pays the product that they paid for: none
+    /// waits any more.
+    fn stock(&self, before: &Customer, after: &mut Customer, product_id: Option<ProductId>, shop: Shop<'_>) {
+        after.product_id = None;
+        let choice = product_id.map(|product_id| Choice { product_id, quantity: 1, paid: true });
         let offer = Offer {
             catalogue: shop.catalogue,
             defaults: before.is_lead(),

@@ -12,6 +12,7 @@ pub mod demo;
 pub mod dev;
 pub mod dynamo;
 pub mod error;
+mod gateway;
 pub mod loopback;
 pub mod options;
 pub mod server;

@@ -17,6 +17,7 @@ use shared::secret::Secret;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::gateway::take_in;
 use crate::{LocalError, dev};
 
 /// How long requests that are running may hold up the end.
@@ -34,7 +35,7 @@ pub struct Dev {
 /// Every route of `app`, and those that only exist here.
 pub fn router(app: App, dev: Dev) -> Router {
     let routes = functions::routes::router(ALL).merge(dev::routes(dev));
-    surround(routes, app).layer(from_fn(identify))
+    surround(routes, app).layer(from_fn(identify)).layer(from_fn(take_in))
 }
 
 /// Serves `router` until `shutdown`, then finishes what is in flight.

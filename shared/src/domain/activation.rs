@@ -2,6 +2,7 @@
 
 use crate::clock::Time;
 use crate::domain::customer::{Customer, Status};
+use crate::domain::product::{Product, ProductId};
 
 /// What a checkout event says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,21 @@ pub struct Session {
     pub id: String,
     /// The Stripe customer that paid; never overwrites a known one with nothing.
     pub stripe_customer: Option<String>,
+    /// The product it was made for, if it says.
+    pub product_id: Option<ProductId>,
+}
+
+impl Session {
+    /// The product that its payment is for: the one that it was made for, else the one that
+    /// `customer` came for last. A lead may come back for another product while an earlier session
+    /// can still be paid. Whoever is no lead and waits for no product has none to get.
+    #[must_use]
+    pub fn product_for(&self, customer: &Customer, catalogue: &[Product]) -> Option<ProductId> {
+        let waiting = customer.product_id.as_ref();
+        let known = |id: &&ProductId| catalogue.iter().any(|product| product.id == **id);
+        let own = self.product_id.as_ref().filter(|_| customer.is_lead() || waiting.is_some());
+        own.filter(known).or(waiting).cloned()
+    }
 }
 
 /// What is to change.
@@ -87,7 +103,7 @@ mod tests {
     }
 
     fn session(id: &str, stripe_customer: Option<&str>) -> Session {
-        Session { id: id.into(), stripe_customer: stripe_customer.map(Into::into) }
+        Session { id: id.into(), stripe_customer: stripe_customer.map(Into::into), product_id: None }
     }
 
     #[test]

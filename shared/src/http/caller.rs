@@ -63,12 +63,10 @@ impl AdminClaim {
             }
             token => {
                 let claims = verify(token, app)?;
-                let user = live(&claims, app.store.user(claims.sub).await?)?;
+                // Whoever has to change their password is told that first, whatever else they may do.
+                let user = settled(&claims, app.store.user(claims.sub).await?)?;
                 if user.role != Role::Admin {
                     return Err(ApiError::Forbidden);
-                }
-                if user.must_change_password() {
-                    return Err(ApiError::PasswordChangeRequired);
                 }
                 Ok(Admin::User(user.user_id))
             }

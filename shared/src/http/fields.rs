@@ -6,6 +6,7 @@ use super::problem::{ApiError, FieldError};
 use crate::config::Settings;
 use crate::contact::{EmailAddress, Phone};
 use crate::domain::customer::{Metadata, Status};
+use crate::domain::password_policy;
 use crate::domain::product::{Currency, FeatureId, Group, Interval, ProductId};
 pub use crate::domain::update::Patch;
 use crate::ids::{ExternalId, UserId, check_id_charset, check_stripe_id};
@@ -38,7 +39,7 @@ pub struct Fields<'a> {
     errors: Vec<FieldError>,
 }
 
-impl<'a> Fields<'a> {
+impl Fields<'_> {
     /// Parses the whole of `body`, or says everything that is wrong with it.
     pub fn parse<T: FromFields>(body: &Value, settings: &Settings) -> Result<T, ApiError> {
         let Value::Object(object) = body else {
@@ -50,12 +51,6 @@ impl<'a> Fields<'a> {
             Some(parsed) if fields.errors.is_empty() => Ok(parsed),
             _ => Err(ApiError::InvalidRequest(fields.errors)),
         }
-    }
-
-    /// The rules of this deployment.
-    #[must_use]
-    pub fn settings(&self) -> &'a Settings {
-        self.settings
     }
 
     /// A field that may be absent or null. The outer `None` means that it was wrong.
@@ -117,6 +112,22 @@ impl<'a> Fields<'a> {
             self.errors.push(FieldError { field: format!("{path}.{}", error.field), message: error.message });
         }
         parsed
+    }
+
+    /// Notes what is wrong with a new password in `field`, of an owner of whom not everything may be
+    /// known; one that could not be read is noted already.
+    pub fn check_password(
+        &mut self,
+        field: &str,
+        password: Option<&Secret>,
+        email: Option<&EmailAddress>,
+        name: Option<&Name>,
+    ) {
+        let min = self.settings.password_min_length;
+        let checked = password.map(|password| password_policy::check(password, min, email, name));
+        if let Some(Err(message)) = checked {
+            self.refuse::<()>(field, message);
+        }
     }
 
     /// Notes that `field` is wrong.
@@ -182,6 +193,13 @@ impl FieldValue for UserId {
 impl FieldValue for bool {
     fn parse_field(value: &Value, _: &Settings) -> Result<Self, String> {
         value.as_bool().ok_or_else(|| "must be `true` or `false`".into())
+    }
+}
+
+/// Any text, as it was received.
+impl FieldValue for String {
+    fn parse_field(value: &Value, _: &Settings) -> Result<Self, String> {
+        text(value).map(str::to_owned)
     }
 }
 

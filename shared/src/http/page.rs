@@ -58,7 +58,9 @@ impl PageRequest {
 }
 
 fn parse_limit(text: &str) -> Result<usize, ApiError> {
-    let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    // Rust's own reading takes a sign.
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let limit = text.parse().ok().filter(|limit| digits && (1..=MAX_LIMIT).contains(limit));
     limit.ok_or_else(|| ApiError::field("limit", format!("must be a whole number from 1 to {MAX_LIMIT}")))
 }
 
@@ -120,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_limit_is_bounded() {
-        for bad in ["", "0", "101", "-1", "1.5", "x", "99999999999999999999999"] {
+        for bad in ["", "0", "101", "-1", "+5", " 5", "5 ", "٥", "1.5", "x", "99999999999999999999999"] {
             assert!(matches!(PageRequest::parse(&query("limit", bad), &[]), Err(ApiError::InvalidRequest(_))), "{bad}");
         }
         assert_eq!(PageRequest::parse(&query("limit", "100"), &[]).unwrap().limit, 100);

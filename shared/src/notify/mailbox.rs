@@ -23,8 +23,8 @@ pub struct Delivered {
     pub channel: String,
     /// What it is about.
     pub kind: MessageKind,
-    /// The subject; empty for SMS.
-    pub subject: String,
+    /// The subject; SMS has none.
+    pub subject: Option<String>,
     /// The plain text.
     pub body: String,
     /// When it was delivered.
@@ -84,7 +84,7 @@ impl Mailbox {
             to,
             channel: channel.to_owned(),
             kind: letter.kind,
-            subject: if channel == "sms" { String::new() } else { letter.subject },
+            subject: matches!(letter.to, Recipient::Email(_)).then_some(letter.subject),
             body: letter.text,
             created_at: now,
         };

@@ -8,10 +8,15 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Region, StalledStreamProtectionConfig};
 
+use crate::config::{ConfigError, endpoint_url};
+
 const CONNECT: Duration = Duration::from_secs(1);
 const ATTEMPT: Duration = Duration::from_millis(1_500);
 const OPERATION: Duration = Duration::from_secs(8);
 const ATTEMPTS: u32 = 4;
+
+/// Where a URL is said, in the order in which it counts.
+const URLS: [&str; 2] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
 
 /// Where `DynamoDB` is and who asks.
 #[derive(Clone, Debug, Default)]
@@ -34,9 +39,18 @@ impl Endpoint {
             .map(|(id, secret)| Credentials::new(id, secret, text("AWS_SESSION_TOKEN"), None, "environment"));
         Self {
             region: text("AWS_REGION").or_else(|| text("AWS_DEFAULT_REGION")),
-            url: text("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| text("AWS_ENDPOINT_URL")),
+            url: URLS.into_iter().find_map(text),
             credentials,
         }
+    }
+
+    /// The same, if the URL is one: of another every call would fail, and nobody would say why.
+    pub fn checked(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let said = URLS.into_iter().find_map(|name| Some((name, variable(name).filter(|text| !text.is_empty())?)));
+        if let Some((name, text)) = said {
+            endpoint_url(&text).map_err(|reason| ConfigError::Malformed { name, reason })?;
+        }
+        Ok(Self::read(variable))
     }
 
     /// A `DynamoDB` on this machine, which asks for credentials and accepts any.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::domain::customer::{Customer, Status};
-use crate::domain::product::{Price, Product};
+use crate::domain::product::{Price, Product, ProductId};
 use crate::ids::CustomerId;
 use crate::secret::random_bytes;
 use crate::stripe::client::{Form, StripeClient};
@@ -44,13 +44,16 @@ pub struct CheckoutSession {
 const STAND_IN_PREFIX: &str = "cs_dev_";
 
 impl Checkout {
-    /// A new session for `customer`, if one takes no call: it can be stored with the lead.
+    /// A new session for `customer`, who came for `product`, if one takes no call: it can be stored
+    /// with the lead. Its id says what it was made for.
     #[must_use]
-    pub fn session_at_once(&self, customer: CustomerId) -> Option<CheckoutSession> {
+    pub fn session_at_once(&self, customer: CustomerId, product: Option<&ProductId>) -> Option<CheckoutSession> {
         match self {
             Self::None | Self::Stripe { .. } => None,
             Self::StandIn { .. } => {
-                let id = format!("{STAND_IN_PREFIX}{}_{}", customer.0.simple(), hex::encode(random_bytes::<8>()));
+                let once = hex::encode(random_bytes::<8>());
+                let product = product.map(|id| format!("_{id}")).unwrap_or_default();
+                let id = format!("{STAND_IN_PREFIX}{}_{once}{product}", customer.0.simple());
                 self.url_of(&id).map(|url| CheckoutSession { id, url })
             }
         }
@@ -185,9 +188,27 @@ async fn post(client: &StripeClient, form: &Form, key: &str) -> Result<Value, St
     client.post("/v1/checkout/sessions", form, key).await
 }
 
-/// The customer that a stand-in session was made for: its id says so.
+/// The customer that a stand-in session was made for, and the product, if any: its id says so.
 #[must_use]
-pub fn stand_in_customer(session_id: &str) -> Option<CustomerId> {
-    let (customer, _) = session_id.strip_prefix(STAND_IN_PREFIX)?.split_once('_')?;
-    customer.parse().ok()
+pub fn stand_in_order(session_id: &str) -> Option<(CustomerId, Option<ProductId>)> {
+    let (customer, once) = session_id.strip_prefix(STAND_IN_PREFIX)?.split_once('_')?;
+    let product = once.split_once('_').and_then(|(_, product)| ProductId::parse(product).ok());
+    Some((customer.parse().ok()?, product))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn the_id_of_a_stand_in_session_says_whom_and_what_it_was_made_for() {
+        let (checkout, customer) = (Checkout::StandIn { base_url: "http://x".into() }, CustomerId(Uuid::nil()));
+        for product in [None, Some("pro"), Some("_milk_and-bread_")] {
+            let product = product.map(|id| ProductId::parse(id).unwrap());
+            let session = checkout.session_at_once(customer, product.as_ref()).unwrap();
+            assert_eq!(stand_in_order(&session.id), Some((customer, product)));
+        }
+        assert_eq!(stand_in_order("cs_dev_nobody_1"), None);
+    }
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::domain::activation::{Outcome, Session};
+use crate::domain::product::ProductId;
 use crate::ids::CustomerId;
 use crate::token::sha256_hex;
 
@@ -94,7 +95,11 @@ impl Event {
             "checkout.session.async_payment_failed" | "checkout.session.expired" => Outcome::Failed,
             _ => return None,
         };
-        let session = Session { id: text(&self.object, "/id").map(bounded)?, stripe_customer: self.stripe_customer() };
+        let session = Session {
+            id: text(&self.object, "/id").map(bounded)?,
+            stripe_customer: self.stripe_customer(),
+            product_id: text(&self.object, "/metadata/product_id").and_then(|id| ProductId::parse(id).ok()),
+        };
         Some(CheckoutEvent { outcome, session, names: self.names() })
     }
 
@@ -157,6 +162,22 @@ mod tests {
         assert_eq!(event.names.len(), 2);
         assert_eq!(event.names[0], CustomerName::Id(id.parse().unwrap()));
         assert_eq!(event.session.stripe_customer.as_deref(), Some("cus_1"));
+    }
+
+    #[test]
+    fn a_session_names_the_product_it_was_made_for_or_none() {
+        let named = |metadata: Value| {
+            let session = json!({ "id": "cs_1", "payment_status": "paid", "metadata": metadata });
+            checkout("checkout.session.completed", &session).unwrap().session.product_id
+        };
+        assert_eq!(named(json!({ "product_id": "pro" })).unwrap().as_str(), "pro");
+        for odd in [json!("no id"), json!(""), json!("p".repeat(129)), json!(7), json!(["pro"]), json!({}), Value::Null]
+        {
+            assert_eq!(named(json!({ "product_id": odd })), None);
+        }
+        for odd in [json!("pro"), json!(["pro"]), json!(7), json!(true), Value::Null] {
+            assert_eq!(named(odd), None);
+        }
     }
 
     #[test]

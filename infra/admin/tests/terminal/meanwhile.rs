@@ -32,11 +32,12 @@ impl Detour {
         let command = Arc::clone(&meanwhile);
         let mut proxy = JoinSet::new();
         proxy.spawn(async move {
+            let mut ways = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
                 let far = TcpStream::connect(&database).await.unwrap();
                 let ((questions, mut answers), (mut answered, asked)) = (near.into_split(), far.into_split());
-                tokio::spawn(pass(questions, asked, Arc::clone(&command)));
-                tokio::spawn(async move { copy(&mut answered, &mut answers).await });
+                ways.spawn(pass(questions, asked, Arc::clone(&command)));
+                ways.spawn(async move { drop(copy(&mut answered, &mut answers).await) });
             }
         });
         Self { url, meanwhile, _proxy: proxy }

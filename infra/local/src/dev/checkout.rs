@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 use shared::app::App;
 use shared::clock::Time;
 use shared::domain::customer::Customer;
+use shared::domain::product::ProductId;
 use shared::http::ApiError;
 use shared::http::layers::surround;
 use shared::ids::Crn;
-use shared::stripe::checkout::stand_in_customer;
+use shared::stripe::checkout::stand_in_order;
 use shared::stripe::signature::sign;
 use shared::text::Name;
 use tower::ServiceExt;
@@ -31,7 +32,7 @@ type SessionId = Result<Path<String>, PathRejection>;
 
 /// Shows what is to be paid for.
 pub async fn show(State(app): State<App>, session_id: SessionId) -> Result<Response, ApiError> {
-    let (_, customer) = find(&app, session_id).await?;
+    let Paying { customer, .. } = find(&app, session_id).await?;
     // Without an action, a form is sent to where it was shown.
     let form = "<form method=\"post\"><button>Pay</button></form>\
         <p>No money moves: the button sends a signed <code>checkout.session.completed</code>.</p>";
@@ -44,9 +45,9 @@ pub async fn pay(
     Extension(dev): Extension<Dev>,
     session_id: SessionId,
 ) -> Result<Response, ApiError> {
-    let (session_id, customer) = find(&app, session_id).await?;
+    let paying = find(&app, session_id).await?;
     let now = app.clock.now();
-    let event = completed(&session_id, &customer, now).to_string();
+    let event = paying.completed(now).to_string();
     let request = Request::post("/api/webhooks/stripe")
         .header("stripe-signature", sign(event.as_bytes(), &dev.webhook_secret, now))
         .header(CONTENT_TYPE, "application/json")
@@ -60,7 +61,7 @@ pub async fn pay(
     let answer = answer.map_err(|error| ApiError::Internal(error.to_string()))?;
     let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
     let title = if answer["duplicate"] == true { "Paid before" } else { "Paid" };
-    let customer = app.store.customer(customer.internal_id).await?.ok_or(ApiError::CustomerNotFound)?;
+    let customer = app.store.customer(paying.customer.internal_id).await?.ok_or(ApiError::CustomerNotFound)?;
     let result = format!(
         "<p>The webhook answered <code>{}</code>.</p>{}\
          <p>The invitation is in <a href=\"/dev/outbox\">the outbox</a>.</p>",
@@ -70,11 +71,18 @@ pub async fn pay(
     Ok(page(title, &result))
 }
 
-async fn find(app: &App, session_id: SessionId) -> Result<(String, Customer), ApiError> {
+/// A session, whose it is, and what it was made for.
+struct Paying {
+    session_id: String,
+    customer: Customer,
+    product_id: Option<ProductId>,
+}
+
+async fn find(app: &App, session_id: SessionId) -> Result<Paying, ApiError> {
     let Ok(Path(session_id)) = session_id else { return Err(ApiError::NotFound) };
-    let id = stand_in_customer(&session_id).ok_or(ApiError::CustomerNotFound)?;
+    let (id, product_id) = stand_in_order(&session_id).ok_or(ApiError::CustomerNotFound)?;
     let customer = app.store.customer(id).await?.ok_or(ApiError::CustomerNotFound)?;
-    Ok((session_id, customer))
+    Ok(Paying { session_id, customer, product_id })
 }
 
 fn details(customer: &Customer) -> String {
@@ -89,24 +97,30 @@ fn details(customer: &Customer) -> String {
     )
 }
 
-/// The id of the event follows from the session, so that a second click is a repeat.
-fn completed(session_id: &str, customer: &Customer, now: Time) -> Value {
-    let id = customer.internal_id;
-    json!({
-        "id": format!("evt_dev_{session_id}"),
-        "object": "event",
-        "type": "checkout.session.completed",
-        "livemode": false,
-        "created": now.unix_seconds(),
-        "data": { "object": {
-            "id": session_id,
-            "object": "checkout.session",
-            "mode": "subscription",
-            "status": "complete",
-            "payment_status": "paid",
-            "client_reference_id": id,
-            "customer": format!("cus_dev_{}", id.0.simple()),
-            "metadata": { "client_id": id, "customer_reference": customer.customer_reference },
-        } },
-    })
+impl Paying {
+    /// The id of the event follows from the session, so that a second click is a repeat.
+    fn completed(&self, now: Time) -> Value {
+        let (session_id, id) = (&self.session_id, self.customer.internal_id);
+        let mut metadata = json!({ "client_id": id, "customer_reference": self.customer.customer_reference });
+        if let Some(product_id) = &self.product_id {
+            metadata["product_id"] = json!(product_id);
+        }
+        json!({
+            "id": format!("evt_dev_{session_id}"),
+            "object": "event",
+            "type": "checkout.session.completed",
+            "livemode": false,
+            "created": now.unix_seconds(),
+            "data": { "object": {
+                "id": session_id,
+                "object": "checkout.session",
+                "mode": "subscription",
+                "status": "complete",
+                "payment_status": "paid",
+                "client_reference_id": id,
+                "customer": format!("cus_dev_{}", id.0.simple()),
+                "metadata": metadata,
+            } },
+        })
+    }
 }
