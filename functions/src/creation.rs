@@ -65,7 +65,7 @@ pub struct Created {
 }
 
 /// What was read before deciding.
-struct Picture {
+pub struct Picture {
     found: Found,
     lists: MemberLists,
     replay: Option<IdempotencyMarker>,
@@ -100,11 +100,21 @@ impl Creation {
 
     /// Meets it.
     pub async fn run(&self) -> Result<Created, ApiError> {
+        let picture = self.read().await?;
+        self.run_from(picture).await
+    }
+
+    /// Meets it, where what it begins with was read already.
+    pub async fn run_from(&self, picture: Picture) -> Result<Created, ApiError> {
         let mut drawn = Drawn::default();
         let mut trials_used = BTreeSet::new();
         let mut races = Backoff::new();
+        let mut first = Some(picture);
         loop {
-            let picture = self.read().await?;
+            let picture = match first.take() {
+                Some(picture) => picture,
+                None => self.read().await?,
+            };
             if let Some(marker) = picture.replay {
                 return self.replay(&marker).await;
             }
@@ -142,7 +152,7 @@ impl Creation {
     }
 
     /// Guards first, in one round trip; then the heads they point to, in another.
-    async fn read(&self) -> Result<Picture, ApiError> {
+    pub async fn read(&self) -> Result<Picture, ApiError> {
         let store = &self.app.store;
         let (id, email) = (self.request.id.as_ref(), self.request.contact.email.as_ref());
         let (id_key, list_key) = (id.map(Key::external_id), email.map(Key::email_members));

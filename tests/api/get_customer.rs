@@ -31,7 +31,10 @@ async fn only_an_administrator_or_a_living_api_key_may_look() {
     admin.post("/v1/customers", json!({ "id": "acme", "email": "a@x.io" })).await.expect(201);
     app.deliver_mail().await;
     let session = nobody.login("a@x.io", &app.temporary_password("a@x.io")).await.expect(200);
-    let customer = nobody.with_token(session.str("token"));
+    let invited = nobody.with_token(session.str("token"));
+    invited.get("/v1/customers/acme").await.refused(403, "password_change_required");
+    let body = json!({ "name": "B", "email": "b@x.io", "password": "correct horse battery" });
+    let customer = nobody.with_token(nobody.post("/auth/register", body).await.expect(201).str("token"));
     customer.get("/v1/customers/acme").await.refused(403, "forbidden");
     customer.post("/v1/customers", json!({ "id": "x" })).await.refused(403, "forbidden");
     nobody.get("/v1/customers/acme").await.refused(401, "unauthorized");

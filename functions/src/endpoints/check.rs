@@ -106,14 +106,9 @@ pub async fn handle(
     body: Result<JsonBody<CheckRequest>, ApiError>,
 ) -> Result<Json<CheckResponse>, ApiError> {
     let now = app.clock.now();
-    let mut request = match body {
-        Ok(body) => body.request,
-        Err(error) => {
-            claim.confirm(&app).await?;
-            return Err(error);
-        }
-    };
-    let subject = Subject::new(&app, &request.customer_id, request.customer_data.take(), now)?;
+    let mut request = claim.admit(&app, body).await?.request;
+    let subject = Subject::new(&app, &request.customer_id, request.customer_data.take(), now);
+    let subject = claim.admit(&app, subject).await?;
     let feature_key = request.feature_id.as_ref().map(Key::feature);
     let product_key = request.product_id.as_ref().map(Key::product);
     let more = [&feature_key, &product_key].into_iter().flatten().cloned();

@@ -15,7 +15,7 @@ use shared::domain::get_or_create::Request;
 use shared::domain::intent::waits_for_stripe;
 use shared::domain::product::ProductId;
 use shared::domain::start::Choice;
-use shared::http::caller::Admin;
+use shared::http::caller::AdminClaim;
 use shared::http::fields::{Fields, FromFields, Opaque, PlainId, StripeId, Whole};
 use shared::http::idempotency::{IdempotencyKey, replayed};
 use shared::http::problem::Problem;
@@ -206,22 +206,16 @@ pub async fn handle(
     State(app): State<App>,
     path: MatchedPath,
     query: Query<BTreeMap<String, String>>,
-    caller: Admin,
-    key: IdempotencyKey,
-    body: JsonBody<CreateCustomerRequest>,
+    claim: AdminClaim,
+    key: Result<IdempotencyKey, ApiError>,
+    body: Result<JsonBody<CreateCustomerRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
-    let expand = Expand::parse(&query)?;
     let now = app.clock.now();
-    let key = key.used(&app, path.as_str(), &caller.scope(), &body.raw);
-    let products = body.request.products();
+    let parsed = || Ok((Expand::parse(&query)?, key?, named(body?)?));
+    let (expand, key, body) = claim.admit(&app, parsed()).await?;
     let create_in_stripe = body.request.create_in_stripe == Some(true);
     let entity = body.request.entity();
-    let request = Request::from(body.request);
-    if request.id.is_none() && request.contact.email.is_none() && request.contact.phone.is_none() {
-        return Err(ApiError::Impossible("Either customer ID or email is required"));
-    }
-    let creation = Creation::new(app.clone(), request, products, key, now).with_stripe_customer(create_in_stripe);
-    let mut created = creation.run().await?;
+    let mut created = create(&app, &claim, key, path.as_str(), body, now).await?;
     if created.takes_stripe_customer {
         created.customer = catch_up(&app, created.customer, now).await;
     }
@@ -238,6 +232,37 @@ pub async fn handle(
     let again = created.replayed;
     let answer = answer(created, expanded, path.as_str() != PATH, now);
     Ok(if again { replayed(answer) } else { answer })
+}
+
+/// Nobody is created whom nothing tells from others.
+fn named(body: JsonBody<CreateCustomerRequest>) -> Result<JsonBody<CreateCustomerRequest>, ApiError> {
+    let request = &body.request;
+    if request.id.is_none() && request.email.is_none() && request.phone.is_none() {
+        return Err(ApiError::Impossible("Either customer ID or email is required"));
+    }
+    Ok(body)
+}
+
+/// Reads what the creation begins with while the caller is confirmed; but a key is its caller's own, who has to be known.
+async fn create(
+    app: &App,
+    claim: &AdminClaim,
+    key: IdempotencyKey,
+    path: &str,
+    body: JsonBody<CreateCustomerRequest>,
+    now: Time,
+) -> Result<Created, ApiError> {
+    let key = if key.is_given() { key.used(app, path, &claim.confirm(app).await?.scope(), &body.raw) } else { None };
+    let confirmed = key.is_some();
+    let (products, in_stripe) = (body.request.products(), body.request.create_in_stripe == Some(true));
+    let request = Request::from(body.request);
+    let creation = Creation::new(app.clone(), request, products, key, now).with_stripe_customer(in_stripe);
+    if confirmed {
+        return creation.run().await;
+    }
+    let (caller, picture) = tokio::join!(claim.confirm(app), creation.read());
+    caller?;
+    creation.run_from(picture?).await
 }
 
 fn answer(created: Created, expanded: Expanded, alias: bool, now: Time) -> Response {

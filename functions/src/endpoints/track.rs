@@ -90,19 +90,14 @@ pub struct TrackResponse {
 pub async fn handle(
     State(app): State<App>,
     claim: AdminClaim,
-    key: IdempotencyKey,
+    key: Result<IdempotencyKey, ApiError>,
     body: Result<JsonBody<TrackRequest>, ApiError>,
 ) -> Result<Response, ApiError> {
     let now = app.clock.now();
-    let body = match body {
-        Ok(body) => body,
-        Err(error) => {
-            claim.confirm(&app).await?;
-            return Err(error);
-        }
-    };
+    let (key, body) = claim.admit(&app, key.and_then(|key| Ok((key, body?)))).await?;
     let mut request = body.request;
-    let subject = Subject::new(&app, &request.customer_id, request.customer_data.take(), now)?;
+    let subject = Subject::new(&app, &request.customer_id, request.customer_data.take(), now);
+    let subject = claim.admit(&app, subject).await?;
     let feature_key = Key::feature(&request.feature_id);
     let (caller, batch) = tokio::join!(claim.confirm(&app), subject.read([feature_key.clone()]));
     let (caller, batch) = (caller?, batch?);

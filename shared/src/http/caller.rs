@@ -54,6 +54,14 @@ impl FromRequestParts<App> for AdminClaim {
 }
 
 impl AdminClaim {
+    /// What was `parsed` of the request. What is wrong with it is told to an administrator only.
+    pub async fn admit<T>(&self, app: &App, parsed: Result<T, ApiError>) -> Result<T, ApiError> {
+        if parsed.is_err() {
+            self.confirm(app).await?;
+        }
+        parsed
+    }
+
     /// The administrator, if they are one.
     pub async fn confirm(&self, app: &App) -> Result<Admin, ApiError> {
         match self.0.as_str() {

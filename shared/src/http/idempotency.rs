@@ -45,6 +45,12 @@ pub struct Idempotency {
 }
 
 impl IdempotencyKey {
+    /// Whether there is one.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// The use of the key by `caller` on `route` with `body`.
     #[must_use]
     pub fn used(self, app: &App, route: &str, caller: &str, body: &[u8]) -> Option<Idempotency> {

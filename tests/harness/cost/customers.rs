@@ -33,7 +33,7 @@ async fn create(meter: &mut Meter) {
     meter.request(Case::new(CREATE, "new").within(4), 201, create(bare.clone())).await;
     meter.request(Case::new(CREATE, "existing").within(3), 200, create(bare)).await;
     let fill = json!({ "id": "bare", "name": "Ana Ruiz" });
-    meter.request(Case::new(CREATE, "fill").within(5), 200, create(fill)).await;
+    meter.request(Case::new(CREATE, "fill").within(4), 200, create(fill)).await;
     let email = EmailAddress::parse("free@x.io").unwrap();
     let free = User::new(UserId(START.new_id()), email, Role::Customer, START);
     meter.app.save(&free).await;

@@ -231,6 +231,8 @@ async fn create_at_stripe(actors: &Actors, body: Value, subscriptions: usize) ->
         return answer;
     }
     actors.app.clock.advance_seconds(LATER_SECONDS);
+    // What Stripe said of a customer whom the first run gives its Stripe customer is for the second.
+    scheduled(actors).await;
     let ran = scheduled(actors).await;
     let waiting = intents_under_way(&actors.app.world().await);
     if ran.status >= 300 || waiting > 0 {

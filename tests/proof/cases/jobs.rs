@@ -118,7 +118,7 @@ pub(super) async fn scheduled(actors: &Actors) -> Answer {
     let ran = under("backfill", run(&actors.app.app, None)).await;
     let left = actors.app.raw_store().count_due_work(actors.app.clock.now()).await.unwrap();
     let done = left == 0 && ran.as_ref().is_ok_and(|summary| summary.tally.errors == 0);
-    came_to(done, format!("{ran:?}, {left} left"))
+    came_to(done, format!("{ran:?}, {left} left of {:?}", actors.app.world().await.undone()))
 }
 
 /// What was asked, and once it is done a run of the schedule for whatever could not be done at once.
