@@ -300,6 +300,7 @@ fn give(transaction: &mut Transaction, customer: &Customer, stripe_id: &str, now
         }
         Some(own) if own == stripe_id => IntentState::Done,
         Some(_) => {
+            transaction.require_present(&Key::customer(customer.internal_id), Conflict::OwnerGone);
             transaction.add_stripe_customer(stripe_id, customer.internal_id, now);
             IntentState::Orphaned
         }

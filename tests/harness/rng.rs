@@ -20,6 +20,17 @@ pub fn seed_to_replay() -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("SEED={text} is no number")))
 }
 
+/// The seeds of many runs: the first `volume`, those of `SEEDS=from..to`, so that they can be shared out, or `SEED`
+/// alone.
+pub fn seeds(volume: u64) -> std::ops::Range<u64> {
+    if let Some(seed) = seed_to_replay() {
+        return seed..seed + 1;
+    }
+    let Ok(text) = std::env::var("SEEDS") else { return 0..volume };
+    let bounds = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    bounds.unwrap_or_else(|| panic!("SEEDS={text} is no `from..to`"))
+}
+
 /// A sequence of choices.
 #[derive(Clone, Debug)]
 pub struct Rng(u64);

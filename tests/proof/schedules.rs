@@ -15,7 +15,7 @@ use harness::TestApp;
 use harness::app::START;
 use harness::connector::run_until_killed;
 use harness::faults::{CallInfo, Kind};
-use harness::rng::{Rng, seed_to_replay};
+use harness::rng::{Rng, seeds};
 use harness::stripe_api::{StripeApi, StripeFault};
 use serde_json::json;
 
@@ -238,8 +238,8 @@ fn twins(stripe: &StripeApi) -> Vec<String> {
 }
 
 async fn run_seeds(volume: u64) {
-    let seeds: Vec<u64> = seed_to_replay().map_or_else(|| (0..volume).collect(), |seed| vec![seed]);
-    println!("{} schedules, from SEED={}", seeds.len(), seeds[0]);
+    let seeds = seeds(volume);
+    println!("{} schedules, from SEED={}", seeds.end - seeds.start, seeds.start);
     let runs = iter(seeds).map(|seed| async move { Schedule::of(seed).run(None).await }).buffer_unordered(WIDTH);
     let failed: Vec<String> = runs.filter_map(|run| ready(run.err())).collect().await;
     assert!(failed.is_empty(), "{} schedules failed:\n{}", failed.len(), failed.join("\n\n"));

@@ -193,7 +193,14 @@ impl Webhook {
         let mut session = checkout.session.clone();
         session.stripe_customer = session.stripe_customer.filter(|_| pointer != Pointer::Foreign);
         let mut transaction = match activation::decide(&customer, checkout.outcome, &session, self.now) {
-            Effect::None => self.record("no change"),
+            Effect::None => {
+                let mut transaction = self.record("no change");
+                if paid {
+                    // Else an alias could outlive the customer, who is not written.
+                    transaction.require_present(&Key::customer(customer.internal_id), Conflict::OwnerGone);
+                }
+                transaction
+            }
             Effect::Fail(after) => {
                 let mut transaction = self.record("payment failed");
                 transaction.save_customer(Some(&customer), &after, &MemberLists::default());
