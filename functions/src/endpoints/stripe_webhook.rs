@@ -89,9 +89,8 @@ impl Webhook {
         let mut trials_used = BTreeSet::new();
         let mut races = Backoff::new();
         loop {
-            let reads = (self.app.store.batch_get(self.keys()), self.catalogue(), self.anything_parked());
-            let (batch, catalogue, parked) = tokio::join!(reads.0, reads.1, reads.2);
-            let (batch, catalogue, parked) = (batch?, catalogue?, parked?);
+            let (batch, catalogue) = tokio::join!(self.app.store.batch_get(self.keys()), self.catalogue());
+            let (batch, catalogue) = (batch?, catalogue?);
             if batch.get::<EventMarker>(&Key::stripe_event(&self.event.id))?.is_some() {
                 count(Metric::DuplicateEvents, 1, self.now.unix_ms());
                 return Ok(DUPLICATE);
@@ -103,7 +102,8 @@ impl Webhook {
                     if let Some(metric) = metric {
                         count(metric, 1, self.now.unix_ms());
                     }
-                    if parked {
+                    // What comes in between is left to the queue.
+                    if self.payer().is_some_and(|payer| batch.has(&Key::parking(payer))) {
                         self.replay().await;
                     }
                     return Ok(answer);
@@ -124,15 +124,6 @@ impl Webhook {
     fn payer(&self) -> Option<&str> {
         let paid = self.checkout.as_ref().filter(|checkout| checkout.outcome == Outcome::Paid)?;
         paid.session.stripe_customer.as_deref()
-    }
-
-    /// Whether events wait for the Stripe customer who pays. Those that come in between are
-    /// left to the queue, so that a payment that nothing waits for costs no further trip.
-    async fn anything_parked(&self) -> Result<bool, StoreError> {
-        match self.payer() {
-            Some(stripe_customer) => Ok(!self.app.store.parked_events(stripe_customer, 1).await?.is_empty()),
-            None => Ok(false),
-        }
     }
 
     /// Applies what waited, so that it need not wait for the schedule. The queue has it if this
@@ -161,6 +152,7 @@ impl Webhook {
 
     fn keys(&self) -> Vec<Key> {
         let mut keys = vec![Key::stripe_event(&self.event.id)];
+        keys.extend(self.payer().map(Key::parking));
         if let Some(checkout) = &self.checkout {
             keys.push(Key::checkout(&checkout.session.id));
             keys.extend(checkout.session.stripe_customer.as_deref().map(Key::stripe_customer));

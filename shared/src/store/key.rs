@@ -136,6 +136,12 @@ impl Key {
         Self { pk: Self::stripe_customer(stripe_customer).pk, sk }
     }
 
+    /// That events wait for somebody to have a Stripe customer.
+    #[must_use]
+    pub fn parking(stripe_customer: &str) -> Self {
+        Self { pk: Self::stripe_customer(stripe_customer).pk, sk: "PARKING".into() }
+    }
+
     /// The replay of what is parked for a Stripe customer.
     #[must_use]
     pub fn replay(stripe_customer: &str) -> Self {

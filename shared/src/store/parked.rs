@@ -71,6 +71,22 @@ impl Entity for ParkedEvent {
     }
 }
 
+/// That events wait for a Stripe customer, or have waited: a payment reads it among its guards, and so looks for no events
+/// where there are none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Parking {
+    stripe_customer: String,
+    expires_at: i64,
+}
+
+impl Entity for Parking {
+    const KIND: &'static str = "parking";
+
+    fn key(&self) -> Key {
+        Key::parking(&self.stripe_customer)
+    }
+}
+
 /// That what is parked for a Stripe customer is to be applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replay {
@@ -135,7 +151,9 @@ impl Transaction {
 
     /// Keeps `event` until its Stripe customer is somebody's, which it must not be yet.
     pub fn park(&mut self, event: &ParkedEvent) -> &mut Self {
-        self.require_absent(&Key::stripe_customer(&event.stripe_customer), Conflict::StripeCustomerTaken);
+        let (stripe_customer, expires_at) = (event.stripe_customer.clone(), event.expires_at);
+        self.require_absent(&Key::stripe_customer(&stripe_customer), Conflict::StripeCustomerTaken);
+        self.put_anyway(&Parking { stripe_customer, expires_at }, Conflict::Changed);
         self.create(event, Conflict::HandledBefore)
     }
 
