@@ -185,7 +185,9 @@ async fn act(scene: &Scene<'_>, process: &Process, steps: &[Op], ledger: &Ledger
         for _ in 0..TRIES {
             ledger.asked(*op, scene.phase);
             // A process that dies answers nobody.
-            let Some(done) = run_until_killed(&process.connector, op.perform(scene, process)).await else { continue };
+            let Some(done) = run_until_killed(&process.connector, Box::pin(op.perform(scene, process))).await else {
+                continue;
+            };
             let Some(answer) = done else { break };
             ledger.answered(*op, scene.phase, &answer);
             if answer.status < 500 {
@@ -240,7 +242,9 @@ fn twins(stripe: &StripeApi) -> Vec<String> {
 async fn run_seeds(volume: u64) {
     let seeds = seeds(volume);
     println!("{} schedules, from SEED={}", seeds.end - seeds.start, seeds.start);
-    let runs = iter(seeds).map(|seed| async move { Schedule::of(seed).run(None).await }).buffer_unordered(WIDTH);
+    // On the heap: a schedule is larger than a test's stack.
+    let runs =
+        iter(seeds).map(|seed| Box::pin(async move { Schedule::of(seed).run(None).await })).buffer_unordered(WIDTH);
     let failed: Vec<String> = runs.filter_map(|run| ready(run.err())).collect().await;
     assert!(failed.is_empty(), "{} schedules failed:\n{}", failed.len(), failed.join("\n\n"));
 }

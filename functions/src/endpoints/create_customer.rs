@@ -215,7 +215,8 @@ pub async fn handle(
     let (expand, key, body) = claim.admit(&app, parsed()).await?;
     let create_in_stripe = body.request.create_in_stripe == Some(true);
     let entity = body.request.entity();
-    let mut created = create(&app, &claim, key, path.as_str(), body, now).await?;
+    // On the heap: it is what most of the handler's future would be.
+    let mut created = Box::pin(create(&app, &claim, key, path.as_str(), body, now)).await?;
     if created.takes_stripe_customer {
         created.customer = catch_up(&app, created.customer, now).await;
     }
