@@ -44,7 +44,7 @@ VERBS = {
     "update-customer": "BatchGet Get Query Put Update Delete ConditionCheck",
     "delete-customer": "BatchGet Get Put Delete",
     "issue-credentials": "Get Put",
-    "put-product": "Get Put",
+    "put-product": "Get Query Put",
     "list-products": "Get Query",
     "check": "BatchGet Get Query Put Update Delete ConditionCheck",
     "track": "BatchGet Get Query Put Update Delete ConditionCheck",
