@@ -11,6 +11,8 @@ mod imported;
 
 use std::sync::Arc;
 
+use allocator_api2::alloc::System;
+use allocator_api2::vec::Vec;
 use argon2::password_hash::PasswordVerifier;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -38,8 +40,8 @@ pub const MAX_HASH_MIB: u32 = 128;
 /// The length of a salt made here (RFC 9106, 3.1).
 const SALT_BYTES: usize = 16;
 
-/// What is reserved for the reference, in blocks of 1 KiB, though only [`MEMORY_KIB`] of it is touched:
-/// more than 32 MiB go back to the system when freed, less may stay with glibc's allocator.
+/// What is reserved for the reference, in blocks of 1 KiB, though only [`MEMORY_KIB`] of it is touched: of
+/// the C library, more than 32 MiB go back to the system when freed. Less may stay, and with mimalloc all.
 const RETURNED_BLOCKS: usize = 33 * 1_024;
 
 /// What a hash made here begins with.
@@ -134,7 +136,7 @@ fn make(fast: &Fast, password: &str) -> Result<String, HashError> {
 
 fn reference_tag(password: &[u8], salt: &[u8]) -> Result<[u8; TAG_BYTES], HashError> {
     let argon2 = argon2id();
-    let mut memory: Vec<Block> = Vec::new();
+    let mut memory: Vec<Block, System> = Vec::new_in(System);
     memory.try_reserve_exact(RETURNED_BLOCKS).map_err(|error| HashError(error.to_string()))?;
     memory.resize(argon2.params().block_count(), Block::default());
     let mut tag = [0; TAG_BYTES];
