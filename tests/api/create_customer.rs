@@ -126,7 +126,7 @@ async fn blanks_are_filled_and_what_is_set_stays() {
 }
 
 #[tokio::test]
-async fn a_bad_id_is_refused_in_the_words_of_the_contract() {
+async fn a_bad_id_is_refused_in_the_words_that_are_documented() {
     let (app, _, admin) = TestApp::start().await;
     let message = async |id: &str| {
         let answer = admin.post("/v1/customers", json!({ "id": id })).await;

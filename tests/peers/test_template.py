@@ -1,4 +1,4 @@
-"""Holds template.yaml against what the design promises of it, and against the sources of the functions.
+"""Holds template.yaml against what must be true of it, and against the sources of the functions.
 
 Reads the template twice: as written, and as CloudFormation gets it after the SAM transform, for a
 transform adds roles, policies and permissions that nobody wrote down.
