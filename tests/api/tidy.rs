@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use functions::routes::ALL;
 use shared::password::MAX_HASH_MIB;
+use shared::store::connect::OPERATION;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -103,13 +104,42 @@ fn every_function_has_its_binary_and_its_place_in_the_template() {
 fn whoever_compares_passwords_has_memory_for_the_costliest_hash() {
     let template = read("template.yaml");
     for name in ["login", "change-password"] {
-        let (_, rest) = template.split_once(&format!("Binary: {name}}}")).unwrap();
-        let own = rest.split("\n  # ----").next().unwrap();
-        let memory = own.lines().find_map(|line| line.trim().strip_prefix("MemorySize: "));
+        let memory = said("MemorySize: ", own_part(&template, name));
         let mib: u32 = memory.unwrap_or_else(|| panic!("{name} says no MemorySize")).parse().unwrap();
         // One at a time, with as much again for everything else.
         assert!(mib >= 2 * MAX_HASH_MIB, "{name} has {mib} MiB");
     }
+}
+
+#[test]
+fn a_call_to_the_table_ends_before_its_function() {
+    let template = read("template.yaml");
+    for function in ALL {
+        let seconds = timeout_seconds(&template, function.name);
+        assert!(seconds > OPERATION.as_secs(), "{} has {seconds} s", function.name);
+    }
+}
+
+/// What the template says of a function, from its binary to the next function.
+fn own_part<'a>(template: &'a str, name: &str) -> &'a str {
+    let (_, rest) = template.split_once(&format!("Binary: {name}}}")).unwrap();
+    rest.split("\n  # ----").next().unwrap()
+}
+
+/// What follows `label` where it first begins a line.
+fn said<'a>(label: &str, part: &'a str) -> Option<&'a str> {
+    part.lines().find_map(|line| line.trim().strip_prefix(label))
+}
+
+/// The least time that a function may have.
+fn timeout_seconds(template: &str, name: &str) -> u64 {
+    // What the template says first is what holds for all.
+    let timeout = said("Timeout: ", own_part(template, name)).or_else(|| said("Timeout: ", template)).unwrap();
+    if timeout.starts_with("!FindInMap [Backfill, ") {
+        let choices = template.lines().filter_map(|line| line.split_once("{Seconds: ")?.1.strip_suffix('}'));
+        return choices.map(|seconds| seconds.parse::<u64>().unwrap()).min().unwrap();
+    }
+    timeout.parse().unwrap_or_else(|_| panic!("{name} has a Timeout of `{timeout}`"))
 }
 
 #[test]

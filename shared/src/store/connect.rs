@@ -10,9 +10,12 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Region, StalledStreamPr
 
 use crate::config::{ConfigError, endpoint_url};
 
+/// The longest that a call takes, with all of its attempts: less than any function has
+/// (`docs/decisions/0024-timeouts.md`).
+pub const OPERATION: Duration = Duration::from_secs(8);
+
 const CONNECT: Duration = Duration::from_secs(1);
 const ATTEMPT: Duration = Duration::from_millis(1_500);
-const OPERATION: Duration = Duration::from_secs(8);
 const ATTEMPTS: u32 = 4;
 
 /// Where a URL is said, in the order in which it counts.
