@@ -194,7 +194,6 @@ def machine():
     return {
         "cpu": model.split(":")[1].strip(),
         "cores": os.cpu_count(),
-        "kernel": platform.release(),
         "python": platform.python_version(),
         "node": subprocess.run(["node", "--version"], capture_output=True, text=True).stdout.strip(),
         "commit": commit,

@@ -197,7 +197,7 @@ def main():
     method = METHOD.format(**results.data["parameters"])
     loads = [run[target]["load1"] for run in results.runs for target in ("rollcall", *PEERS)]
     about = (
-        f"Commit `{machine['commit'][:12]}`, {machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, "
+        f"Commit `{machine['commit'][:12]}`, {machine['cpu']}, {machine['cores']} cores, "
         f"Python {machine['python']}, Node {machine['node']}; load {min(loads):.1f}–{max(loads):.1f}.\n"
     )
     sections = {
