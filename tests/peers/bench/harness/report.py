@@ -30,11 +30,13 @@ figures are medians over the runs. CPU is the kernel's clock of the process, all
 (`tests/peers/bench/py`, `node`): awslambdaric, boto3, argon2-cffi, PyJWT, stripe; aws-lambda-ric, AWS SDK v3, @node-rs/argon2,
 jose, stripe, bundled and minified. All hash with argon2id, 19 MiB, two passes.
 
-What does not compare one to one. Rollcall does more per request: guards against duplicates, an outbox, counts of attempts, a
-live read of the caller; how many calls to DynamoDB that takes is in the table. Its webhook is the first payment of a new lead, which makes user,
-number, links and invitation; the peers' sets a status. The peers hash a temporary password when a customer is created, Rollcall
-when the invitation is delivered (`notify`). Its administrator has an API key, theirs a JWT. One machine serves client, function
-and database: time on the wall includes waiting for a core.
+What does not compare one to one. Rollcall does more per request: guards against duplicates, an outbox, counts of attempts,
+limits by client address, a live read of the caller; how many calls to DynamoDB that takes is in the table. Limits are on, as
+deployed, and count on intake, register and forgot-password; every request, Rollcall's or a peer's, comes from another address,
+so that none is refused. Its webhook is the first payment of a new lead, which makes user, number, links and invitation; the
+peers' sets a status. The peers hash a temporary password when a customer is created, Rollcall when the invitation is delivered
+(`notify`). Its administrator has an API key, theirs a JWT. One machine serves client, function and database: time on the wall
+includes waiting for a core.
 """
 
 
@@ -206,7 +208,8 @@ def main():
         "Cold start": "Spawn until the first `/next`, of every function.\n\n" + starts(results),
         "Warm requests": warm(results),
         "Login": login(results),
-        "Local server": "All routes and the database in one process.\n\n" + local(results),
+        "Local server": "All routes and the database in one process, without limits by client address, as it starts "
+        "unless told otherwise: all requests come from one.\n\n" + local(results),
     }
     marks = {name: "#" if name == "Speed" else "##" for name in sections}
     text = "\n".join(f"{marks[name]} {name}\n\n{body}" for name, body in sections.items())
