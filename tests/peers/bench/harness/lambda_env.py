@@ -84,6 +84,28 @@ def http_event(method, path, body, headers):
     } | ({} if body is None else {"body": body})
 
 
+def stream_event(pk):
+    """An event of a table's stream: an item was put. What it holds beside its key is left out, as nobody reads it."""
+    key = {"pk": {"S": pk}, "sk": {"S": "#"}}
+    record = {
+        "eventID": uuid.uuid4().hex,
+        "eventName": "INSERT",
+        "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": "eu-west-2",
+        "dynamodb": {
+            "ApproximateCreationDateTime": int(time.time()),
+            "Keys": key,
+            "NewImage": key,
+            "SequenceNumber": "100000000000000000001",
+            "SizeBytes": 512,
+            "StreamViewType": "NEW_IMAGE",
+        },
+        "eventSourceARN": "arn:aws:dynamodb:eu-west-2:123456789012:table/bench/stream/2026-11-20T00:00:00.000",
+    }
+    return {"Records": [record]}
+
+
 class Environment:
     """A spawned bootstrap that has asked for its first event, or FunctionError."""
 
