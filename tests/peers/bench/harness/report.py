@@ -8,6 +8,8 @@ from pathlib import Path
 PEERS = ["python", "node"]
 WORKLOAD = json.loads((Path(__file__).resolve().parent.parent / "rollcall.json").read_text())
 HASHING = {name for name, step in WORKLOAD["steps"].items() if step.get("hashes")}
+# They read many rows with a call.
+OF_MANY = {"list_customers", "dashboard"}
 COMPARED = ["me", "intake_submit", "stripe_webhook", "create_customer"]
 STEPS = {
     "me": "`GET /auth/me`",
@@ -191,7 +193,18 @@ def warm(results):
             rows.append([name, target, ms(cpu), " / ".join(wall), f"{calls:g}", per_call, f"{peak:.0f}"])
             name = ""
     head = ["request", "", "CPU ms", "wall ms p10 / p50 / p99", "DynamoDB calls", "CPU ms per call", "peak MiB"]
-    return table(head, rows)
+    return table(head, rows) + f"\n{line(results)}\n"
+
+
+def line(results):
+    """What the cost card computes with, `tests/harness/cost/price.rs`."""
+    steps = [step for step in STEPS if step not in HASHING | OF_MANY and step in results.data["calls"]["rollcall"]]
+    calls = [results.data["calls"]["rollcall"][step] for step in steps]
+    each, once = statistics.linear_regression(calls, [results.step("rollcall", step, "cpu_ms") for step in steps])
+    return (
+        f"A request of Rollcall's that hashes nothing and is about one customer takes {once:.2f} ms of CPU and "
+        f"{each:.2f} ms for each call to DynamoDB: the line through those above, by least squares."
+    )
 
 
 def login(results):
