@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use functions::routes::ALL;
+use serde_json::Value;
 use shared::password::MAX_HASH_MIB;
 use shared::store::connect::OPERATION;
 
@@ -169,6 +170,37 @@ fn the_committed_openapi_document_is_the_one_that_is_served() {
 }
 
 #[test]
+fn the_readme_says_what_was_measured_last() {
+    let (speed, card) = (json("docs/proof/speed.json"), read("docs/proof/cost.md"));
+    let slowest = slowest_start(&speed);
+    let [node, python] = ["node", "python"].map(|peer| start(&speed, peer, "app.handler"));
+    let expected = [rounded(slowest), rounded(node), rounded(python), String::new()];
+    assert_eq!(readme_row("cold start, the slowest function"), expected);
+    let requests = [
+        ("`GET /auth/me`", "me", "| `GET /auth/me` |  |"),
+        ("a lead", "intake_submit", "| `POST /api/intake/submit` | new |"),
+        ("a login, argon2id included", "login", "| `POST /auth/login` | by e-mail |"),
+    ];
+    for (label, step, case) in requests {
+        let [ours, node, python] = ["rollcall", "node", "python"]
+            .map(|target| rounded(median(&speed, |run| run[target]["steps"][step]["cpu_ms"].as_f64().unwrap())));
+        assert_eq!(readme_row(label), [ours, node, python, dollars(&card, case)], "{label}");
+    }
+    let workload = json("tests/peers/bench/rollcall.json");
+    let hashes = |step: &str| workload["steps"][step]["hashes"].as_bool() == Some(true);
+    let [hashing, rest] = [true, false].map(|which| peak(&speed, "rollcall", |step| hashes(step) == which));
+    let [node, python] = ["node", "python"].map(|peer| format!("{:.0}", peak(&speed, peer, |_| true)));
+    let expected = [format!("{hashing:.0} / {rest:.0}"), node, python, String::new()];
+    assert_eq!(readme_row("peak memory, MiB: what hashes / the rest"), expected);
+}
+
+#[test]
+fn the_cost_card_was_made_with_a_thousand_and_with_a_million_customers() {
+    let says = read("docs/proof/cost.md").contains("Measured with 1 000 and with 1 000 000 customers in the table:");
+    assert!(says, "docs/proof/cost.md is of another size: cargo run -p api-tests --bin cost-card --locked");
+}
+
+#[test]
 fn the_documents_name_what_there_is() {
     let (architecture, operations) = (read("docs/ARCHITECTURE.md"), read("docs/OPERATIONS.md"));
     for test in after(&read("tests/api/tidy.rs"), "#[test]") {
@@ -184,6 +216,63 @@ fn the_documents_name_what_there_is() {
     for name in promises {
         assert!(is_a_test(&name), "README.md names `{name}`, which does not exist");
     }
+}
+
+fn json(path: &str) -> Value {
+    serde_json::from_str(&read(path)).unwrap()
+}
+
+/// The figures of the README's row `label`.
+fn readme_row(label: &str) -> Vec<String> {
+    let begins = format!("| {label} |");
+    let readme = read("README.md");
+    let row = readme.lines().find(|line| line.starts_with(&begins));
+    let row = row.unwrap_or_else(|| panic!("README.md has no row `{label}`"));
+    let figures = row.trim_start_matches(&begins).trim_end_matches('|');
+    figures.split('|').map(|figure| figure.trim().to_owned()).collect()
+}
+
+/// What a million cost, by the row of the card that begins so.
+fn dollars(card: &str, case: &str) -> String {
+    let row = card.lines().find(|line| line.starts_with(case)).unwrap_or_else(|| panic!("cost.md has no {case}"));
+    row.trim_end_matches('|').rsplit('|').next().unwrap().trim().to_owned()
+}
+
+/// As the README writes milliseconds.
+fn rounded(figure: f64) -> String {
+    let decimals = if figure < 1.0 {
+        2
+    } else if figure < 100.0 {
+        1
+    } else {
+        0
+    };
+    format!("{figure:.decimals$}")
+}
+
+/// The median over the runs of the benchmark, as its `report.py` takes it.
+fn median(speed: &Value, figure: impl Fn(&Value) -> f64) -> f64 {
+    let mut figures: Vec<f64> = speed["runs"].as_array().unwrap().iter().map(figure).collect();
+    figures.sort_by(f64::total_cmp);
+    f64::midpoint(figures[(figures.len() - 1) / 2], figures[figures.len() / 2])
+}
+
+/// CPU milliseconds of a cold start.
+fn start(speed: &Value, target: &str, handler: &str) -> f64 {
+    median(speed, |run| run[target]["starts"][handler]["init_cpu_ms"].as_f64().unwrap())
+}
+
+fn slowest_start(speed: &Value) -> f64 {
+    let handlers = speed["runs"][0]["rollcall"]["starts"].as_object().unwrap().keys();
+    handlers.map(|handler| start(speed, "rollcall", handler)).fold(0.0, f64::max)
+}
+
+/// The most MiB of any process that answers one of the steps `counts`.
+fn peak(speed: &Value, target: &str, counts: impl Fn(&str) -> bool) -> f64 {
+    median(speed, |run| {
+        let steps = run[target]["steps"].as_object().unwrap().iter().filter(|(step, _)| counts(step));
+        steps.map(|(_, figures)| figures["peak_mib"].as_f64().unwrap()).fold(0.0, f64::max)
+    })
 }
 
 /// The lines that come right after a line that is `marker`.

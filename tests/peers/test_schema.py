@@ -1,5 +1,5 @@
 """Schemathesis walks the OpenAPI document: whatever it makes up within it and beside it, the server
-answers what the document says, and never fails.
+answers what the document says, refuses what the document does not allow, and never fails.
 
 What it makes up is the same in every run. More of it: SCHEMA_EXAMPLES=500.
 """
@@ -11,15 +11,13 @@ import pytest
 import schemathesis
 from conftest import ADMIN_EMAIL, ADMIN_PASSWORD, ROOT, Server
 from hypothesis import HealthCheck, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "25"))
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+# Every check that it has, but one; those of several requests in a row find nothing to judge here. That what fits the
+# schema is taken cannot hold: whether a password is common, an id has the form of one that Rollcall issues or a link is
+# still good is decided by rules and rows that no schema spells. The test of bad input holds that what is good is taken.
+EXCLUDED = [positive_data_acceptance]
 
 
 @pytest.fixture(scope="module")
@@ -52,4 +50,5 @@ def test_the_server_answers_the_committed_document(victim):
     max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
 )
 def test_every_operation_answers_what_the_document_says(case, victim, token):
-    case.call_and_validate(base_url=victim.url, checks=CHECKS, headers={"Authorization": f"Bearer {token}"})
+    headers = {"Authorization": f"Bearer {token}"}
+    case.call_and_validate(base_url=victim.url, headers=headers, excluded_checks=EXCLUDED)

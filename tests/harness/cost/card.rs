@@ -27,6 +27,16 @@ pub fn render((few, small): &Measured, (many, large): &Measured) -> String {
     text
 }
 
+/// The card with the sizes that `committed` names. The short form, whose rows are the same at every
+/// size, does not take back what the full one has shown.
+pub fn with_sizes_of(committed: &str, card: &str) -> String {
+    let sizes = |card: &str| card.lines().find(|line| line.starts_with("Measured with ")).map(str::to_owned);
+    match (sizes(committed), sizes(card)) {
+        (Some(kept), Some(own)) => card.replace(&own, &kept),
+        _ => card.to_owned(),
+    }
+}
+
 /// The rows of a card, without the words around them.
 pub fn table(card: &str) -> Vec<&str> {
     card.lines().filter(|line| line.starts_with('|')).collect()

@@ -14,9 +14,10 @@ import tempfile
 from itertools import count
 from pathlib import Path
 
-from dynamodb import CountingProxy, Server, call
-from lambda_env import Environment, http_event, peak_mib
+from dynamodb import CountingProxy, Server, call, waiting_messages
+from lambda_env import Environment, http_event, peak_mib, stream_event
 from load import load_local_server
+from mail import Mail
 from workload import JWT_SECRET, WEBHOOK_SECRET, Workload, admin_jwt
 
 HERE = Path(__file__).resolve().parent.parent
@@ -68,6 +69,7 @@ class Target:
         variables = {
             "TABLE_NAME": self.table,
             "AWS_ENDPOINT_URL_DYNAMODB": f"http://127.0.0.1:{self.port}",
+            "AWS_ENDPOINT_URL_SESV2": self.options.mail.url,
             "JWT_SECRET": JWT_SECRET,
             "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
         } | self.description.get("variables", {})
@@ -94,20 +96,38 @@ class Target:
         return self.environments[handler]
 
     def call(self, step):
-        """Milliseconds on the wall and on the CPU."""
+        """Milliseconds on the wall and on the CPU, without what the step needs anew each time."""
         self.call_before(step)
-        environment = self.environment(step)
-        event = http_event(*self.work.request(step))
+        return self.send(step)
+
+    def call_before(self, step):
+        if before := self.work.steps[step].get("before"):
+            waiting = self.waiting(step)
+            self.call(before)
+            self.new_messages = self.waiting(step) - waiting
+
+    def waiting(self, step):
+        """The messages that a step finds, if it delivers any."""
+        delivers = self.work.steps[step].get("delivers")
+        return waiting_messages(self.options.dynamodb_port, self.table) if delivers else set()
+
+    def send(self, step):
+        environment, event = self.environment(step), self.event(step)
         cpu_before = environment.cpu_ms()
         answer, elapsed_ms = environment.invoke(event)
         cpu_ms = environment.cpu_ms() - cpu_before
-        self.work.take(step, answer.get("statusCode", 200), answer.get("body") or "{}")
+        if self.work.steps[step].get("delivers"):
+            self.work.take_letter(step, answer, self.options.mail.text)
+        else:
+            self.work.take(step, answer.get("statusCode", 200), answer.get("body") or "{}")
         return elapsed_ms, cpu_ms
 
-    def call_before(self, step):
-        """What a step needs anew each time; it is not measured."""
-        if before := self.work.steps[step].get("before"):
-            self.call(before)
+    def event(self, step):
+        """A request, or what the stream says of the one message that came with what was before."""
+        if self.work.steps[step].get("delivers"):
+            (message,) = self.new_messages
+            return stream_event(message)
+        return http_event(*self.work.request(step))
 
     def close(self):
         for environment in self.environments.values():
@@ -146,11 +166,13 @@ def count_calls(target, proxy):
     calls = {}
     for step in target.work.measure:
         target.environment(step)
-        before = target.work.steps[step].get("before")
-        proxy.calls.clear()
+        counted = 0
         for _ in range(COUNTED_REQUESTS):
-            target.call(step)
-        calls[step] = proxy.calls.total() / COUNTED_REQUESTS - (calls[before] if before else 0)
+            target.call_before(step)
+            proxy.calls.clear()
+            target.send(step)
+            counted += proxy.calls.total()
+        calls[step] = counted / COUNTED_REQUESTS
     return calls
 
 
@@ -194,7 +216,6 @@ def machine():
     return {
         "cpu": model.split(":")[1].strip(),
         "cores": os.cpu_count(),
-        "kernel": platform.release(),
         "python": platform.python_version(),
         "node": subprocess.run(["node", "--version"], capture_output=True, text=True).stdout.strip(),
         "commit": commit,
@@ -227,7 +248,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="rollcall-bench-") as directory:
         directory = Path(directory)
         server = Server(options.release / "rollcall", directory)
-        options.dynamodb_port = server.dynamodb_port
+        options.dynamodb_port, options.mail = server.dynamodb_port, Mail()
         try:
             proxy = CountingProxy(server.dynamodb_port)
             for name, description in targets.items():

@@ -53,6 +53,22 @@ def call(port, operation, body):
     return answer.status, json.loads(answer.read() or b"{}")
 
 
+def waiting_messages(port, table):
+    """The keys of the latest messages that wait to be delivered: of more than were made in any second."""
+    query = {
+        "TableName": table,
+        "IndexName": "gsi2",
+        "KeyConditionExpression": "gsi2pk = :work",
+        "ExpressionAttributeValues": {":work": {"S": "WORK"}},
+        "ScanIndexForward": False,
+        "Limit": 400,
+    }
+    status, answer = call(port, "Query", query)
+    assert status == 200, answer
+    keys = (item["pk"]["S"] for item in answer["Items"])
+    return {key for key in keys if key.startswith("OUTBOX#")}
+
+
 class CountingProxy:
     """In front of a DynamoDB: how often each operation was called."""
 

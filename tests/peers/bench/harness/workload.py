@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import re
 import string
 import time
 import uuid
@@ -51,3 +52,9 @@ class Workload:
         if "capture" in step:
             answer = json.loads(body)
             self.variables |= {variable: answer[field] for variable, field in step["capture"].items()}
+
+    def take_letter(self, name, answer, text):
+        """The same of a delivery: what the stream is told, and the text of the letter."""
+        assert answer == {"batchItemFailures": []}, f"{name}: {answer}"
+        for variable, pattern in self.steps[name].get("capture", {}).items():
+            self.variables[variable] = re.search(pattern, text)[1]
