@@ -5,6 +5,8 @@
 //! is looked up in that function's policy. What must stay true: a call without leave ends the story
 //! when the request is done, whatever was made of the call in between. What a test does to the table
 //! by itself is nobody's and is not looked at; nor is what a task of its own does.
+//!
+//! Who may write, and who does, is told as well: a test that claims to know everybody can ask.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +21,9 @@ const TEMPLATE: &str = include_str!("../../template.yaml");
 /// Who gets what no route takes: the `$default` of the template.
 const OTHERWISE: &str = "me";
 
+/// What changes the table.
+const WRITES: [&str; 4] = ["BatchWriteItem", "DeleteItem", "PutItem", "UpdateItem"];
+
 /// What somebody may do to the table: `PutItem`, `Query`, `Query gsi1`.
 type Leave = BTreeSet<String>;
 
@@ -28,6 +33,8 @@ static POLICIES: LazyLock<BTreeMap<&'static str, Leave>> =
 
 tokio::task_local! {
     static RUNNING: Running;
+    /// The functions that have written, where somebody wants to know.
+    static WRITERS: RefCell<BTreeSet<&'static str>>;
 }
 
 /// A function at work.
@@ -59,15 +66,46 @@ pub async fn under<T>(function: &'static str, work: impl Future<Output = T>) -> 
     RUNNING.scope(running, watched).await
 }
 
+/// The functions whose policies let them write.
+pub fn may_write() -> BTreeSet<&'static str> {
+    POLICIES.iter().filter(|(_, leave)| is_write(leave)).map(|(function, _)| *function).collect()
+}
+
+/// The functions that write while `work` is done.
+pub async fn writers_of(work: impl Future) -> BTreeSet<&'static str> {
+    let watched = async {
+        work.await;
+        WRITERS.with(RefCell::take)
+    };
+    WRITERS.scope(RefCell::default(), watched).await
+}
+
 /// Looks a call up in the policy of the function that makes it, if one does.
 pub(crate) fn check(operation: &str, body: &[u8]) {
     let looked_up = RUNNING.try_with(|running| {
         let leave = &POLICIES[running.function];
-        let missing = actions(operation, body).into_iter().filter(|action| !leave.contains(action));
+        let actions = actions(operation, body);
+        if is_write(&actions) {
+            note_writer(running.function);
+        }
+        let missing = actions.into_iter().filter(|action| !leave.contains(action));
         running.without_leave.borrow_mut().extend(missing);
     });
     // No function at work: the test itself calls.
     looked_up.unwrap_or_default();
+}
+
+fn note_writer(function: &'static str) {
+    let noted = WRITERS.try_with(|writers| {
+        writers.borrow_mut().insert(function);
+    });
+    // Nobody wants to know.
+    noted.unwrap_or_default();
+}
+
+/// Whether something in `actions` changes the table.
+fn is_write(actions: &Leave) -> bool {
+    WRITES.iter().any(|write| actions.contains(*write))
 }
 
 /// What a call is authorised as. A transaction is what is in it.

@@ -34,6 +34,8 @@ pub enum StripeFault {
     NoAnswer,
     /// It is refused with 400.
     Refused,
+    /// It is refused with 429, as there are too many; nothing is done.
+    TooMany,
 }
 
 /// The stand-in. It ends when it is dropped.
@@ -48,6 +50,10 @@ struct Kept {
     faults: VecDeque<StripeFault>,
     /// Those of everything that is no `POST`.
     others: VecDeque<StripeFault>,
+    /// How many requests came.
+    requests: usize,
+    /// The fault of one that has yet to come, by its number.
+    chosen: Option<(usize, StripeFault)>,
     customers: Vec<Value>,
     sessions: Vec<Value>,
     subscriptions: Vec<Value>,
@@ -55,6 +61,19 @@ struct Kept {
     canceled: Vec<String>,
     refused: usize,
     keys: HashMap<String, (Bytes, Option<(StatusCode, Value)>)>,
+}
+
+impl Kept {
+    /// Counts a request; what happens to it, if it is no `POST`. A `POST` meets its fault where it is carried out.
+    fn meet(&mut self, method: &Method) -> Option<StripeFault> {
+        self.requests += 1;
+        let is_post = *method == Method::POST;
+        let queue = if is_post { &mut self.faults } else { &mut self.others };
+        if let Some((_, fault)) = self.chosen.take_if(|(n, _)| *n == self.requests) {
+            queue.push_front(fault);
+        }
+        if is_post { None } else { queue.pop_front() }
+    }
 }
 
 type Form = HashMap<String, String>;
@@ -94,6 +113,23 @@ impl StripeApi {
     /// The same of the next requests that are no `POST`: look-ups and cancellations.
     pub fn break_next_others(&self, faults: impl IntoIterator<Item = StripeFault>) {
         lock(&self.shared).others.extend(faults);
+    }
+
+    /// Breaks the `n`-th request from now on, whatever it is. A `POST` must not be one that has its answer.
+    pub fn break_call(&self, n: usize, fault: StripeFault) {
+        let mut kept = lock(&self.shared);
+        kept.chosen = Some((kept.requests + n, fault));
+    }
+
+    /// How many faults have not come to pass yet.
+    pub fn faults_left(&self) -> usize {
+        let kept = lock(&self.shared);
+        kept.faults.len() + kept.others.len() + usize::from(kept.chosen.is_some())
+    }
+
+    /// How many requests came.
+    pub fn requests(&self) -> usize {
+        lock(&self.shared).requests
     }
 
     /// The customers that were made.
@@ -139,14 +175,15 @@ fn lock(shared: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
 
 /// What happens to a request that is no `POST`.
 async fn break_others(State(shared): Shared, request: Request, next: Next) -> Response {
-    let fault = if request.method() == Method::POST { None } else { lock(&shared).others.pop_front() };
+    let fault = lock(&shared).meet(request.method());
     match fault {
         None => next.run(request).await,
         Some(StripeFault::Slow(wait)) => {
             sleep(wait).await;
             next.run(request).await
         }
-        Some(StripeFault::Refused) => refusal(StatusCode::BAD_REQUEST, "parameter_invalid"),
+        Some(StripeFault::Refused) => bad_request(),
+        Some(StripeFault::TooMany) => too_many(),
         Some(StripeFault::ErrorBefore) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "api_error"),
         Some(StripeFault::ErrorAfter) => {
             next.run(request).await;
@@ -261,8 +298,10 @@ async fn answer(shared: &Mutex<Kept>, headers: &HeaderMap, body: Bytes, work: Wo
             };
         }
         let fault = kept.faults.pop_front();
-        if fault == Some(StripeFault::Refused) {
-            return refusal(StatusCode::BAD_REQUEST, "parameter_invalid");
+        match fault {
+            Some(StripeFault::Refused) => return bad_request(),
+            Some(StripeFault::TooMany) => return too_many(),
+            _ => {}
         }
         kept.keys.insert(key.clone(), (body.clone(), None));
         fault
@@ -296,6 +335,14 @@ async fn answer(shared: &Mutex<Kept>, headers: &HeaderMap, body: Bytes, work: Wo
 fn cut_off(status: StatusCode) -> Response {
     let cut = stream::once(async { Err::<Bytes, _>(std::io::Error::from(std::io::ErrorKind::ConnectionReset)) });
     (status, Body::from_stream(cut)).into_response()
+}
+
+fn bad_request() -> Response {
+    refusal(StatusCode::BAD_REQUEST, "parameter_invalid")
+}
+
+fn too_many() -> Response {
+    refusal(StatusCode::TOO_MANY_REQUESTS, "rate_limit")
 }
 
 fn refusal(status: StatusCode, kind: &str) -> Response {

@@ -8,11 +8,14 @@ mod customers;
 mod events;
 mod jobs;
 mod logins;
+mod reports;
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::thread::panicking;
 
 use harness::faults::Kind;
+use harness::policy::writers_of;
 use harness::stripe_api::StripeApi;
 use harness::{Actor, Answer, TestApp, World};
 use serde_json::{Value, json};
@@ -38,20 +41,30 @@ pub(crate) struct Actors {
     nobody: Actor,
     admin: Actor,
     /// The Stripe that the app calls, in the cases that are about it.
-    stripe: Option<StripeApi>,
+    pub(crate) stripe: Option<StripeApi>,
 }
 
-/// Every case.
+/// What the names of the cases that are wanted have in them: nothing, for all.
+fn wanted() -> String {
+    std::env::var("CASE").unwrap_or_default()
+}
+
+/// Whether only some cases are wanted: then there are as many as there are.
+pub(crate) fn is_narrowed() -> bool {
+    !wanted().is_empty()
+}
+
+/// Every case, or those that are wanted.
 pub(crate) fn every_case() -> impl Iterator<Item = &'static Case> {
-    let wanted = std::env::var("CASE").unwrap_or_default();
-    let all = [customers::CASES, events::CASES, logins::CASES, jobs::CASES].into_iter().flatten();
-    all.filter(move |case| case.name.contains(&wanted))
+    let wanted = wanted();
+    let all = [customers::CASES, events::CASES, logins::CASES, jobs::CASES, reports::CASES];
+    all.into_iter().flatten().filter(move |case| case.name.contains(&wanted))
 }
 
 impl Case {
     /// A table of its own, as the request finds it.
     pub(crate) async fn prepared(&self) -> Actors {
-        let stripe = if self.name.ends_with("at Stripe") { Some(StripeApi::start().await) } else { None };
+        let stripe = if self.is_at_stripe() { Some(StripeApi::start().await) } else { None };
         let (app, nobody, admin) = match &stripe {
             Some(stripe) => TestApp::start_with_stripe(stripe.url()).await,
             None => TestApp::start().await,
@@ -61,10 +74,30 @@ impl Case {
         actors
     }
 
+    /// Whether the app calls Stripe in it.
+    pub(crate) fn is_at_stripe(&self) -> bool {
+        self.name.ends_with("at Stripe")
+    }
+
     /// How many calls it makes where nothing fails.
     pub(crate) async fn calls(&self) -> u64 {
         let actors = self.prepared().await;
         actors.app.connector.calls_of((self.call)(&actors)).await
+    }
+
+    /// How many of Stripe.
+    pub(crate) async fn stripe_calls(&self) -> usize {
+        let actors = self.prepared().await;
+        let requests = || actors.stripe.as_ref().map_or(0, StripeApi::requests);
+        let before = requests();
+        (self.call)(&actors).await;
+        requests() - before
+    }
+
+    /// The functions that write in it where nothing fails.
+    pub(crate) async fn writers(&self) -> BTreeSet<&'static str> {
+        let actors = self.prepared().await;
+        writers_of((self.call)(&actors)).await
     }
 
     /// Checks that the last answer says that all is done, and that it is.
@@ -87,6 +120,17 @@ impl Drop for Place<'_> {
             println!("{}", self.0);
         }
     }
+}
+
+/// What is right to be refused with `status` is done with that.
+fn refused(answer: Answer, status: u16) -> Answer {
+    assert!(answer.status == status || answer.status >= 500, "answered {} {}", answer.status, answer.text);
+    if answer.status == status { Answer { status: 200, ..answer } } else { answer }
+}
+
+/// Whoever is not there was deleted by the call whose answer was lost.
+fn gone(answer: Answer) -> Answer {
+    if answer.status == 404 { Answer { status: 200, ..answer } } else { answer }
 }
 
 fn customers(world: &World, customers: usize, users: usize, invitations: usize) {

@@ -16,6 +16,7 @@ mod planted;
 mod plants;
 mod probes;
 mod process;
+mod scene;
 mod schedules;
 mod singles;
 

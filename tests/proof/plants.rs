@@ -7,7 +7,7 @@ use harness::connector::Rewrite;
 use serde_json::{Value, json};
 
 use crate::probes::{
-    APART, CHANGES, DELETION, EVENT, FORGOTTEN_TOKEN, GUESSES, IN_ORDER, KEYED_CREATE, KEYED_TRACK, LOST_TRACK,
+    APART, CHANGES, DELETION, EVENT, FORGOTTEN_TOKEN, GIVEN, GUESSES, IN_ORDER, KEYED_CREATE, KEYED_TRACK, LOST_TRACK,
     OWN_CHANGE, OWNER, PURGED, SAME_ID, SESSION, STAFF, TAKEN_ADDRESS, TRACKS,
 };
 
@@ -78,6 +78,12 @@ pub(crate) const PLANTS: &[Plant] = &[
     Plant { name: "no usage marker", probe: KEYED_TRACK, what: What::Write(|_, sk| sk.starts_with("USAGE#")) },
     Plant { name: "no event marker", probe: EVENT, what: What::Write(|pk, _| pk.starts_with("STRIPE_EVENT#")) },
     Plant { name: "no checkout marker", probe: SESSION, what: What::Write(|pk, _| pk.starts_with("CHECKOUT#")) },
+    Plant { name: "no replay", probe: GIVEN, what: What::Write(|pk, _| pk.starts_with("REPLAY#")) },
+    Plant {
+        name: "an event waits for whoever is there",
+        probe: GIVEN,
+        what: What::Condition("ConditionCheck", |pk, _| pk.starts_with("STRIPE_CUSTOMER#")),
+    },
     Plant { name: "a counter goes back", probe: IN_ORDER, what: What::Counter },
     Plant { name: "reads lag", probe: OWN_CHANGE, what: What::Strength },
 ];

@@ -1,23 +1,24 @@
 //! The part of the programme that meets at chosen moments: two processes do something that
-//! concerns the same thing, and one of them is held at its n-th call until the other is done.
+//! concerns the same thing, and one of them is held at its n-th call until the other is done. Where a
+//! bug shows to a single process there is no other.
 //!
 //! A seed names a probe and a moment, so that every seed is one run that can be repeated.
 
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 
+use functions::jobs::backfill;
 use harness::app::START;
 use harness::faults::{Fault, Kind, When};
-use harness::stripe::checkout;
-use harness::{Answer, TestApp};
-use serde_json::{Value, json};
+use harness::stripe::{checkout, subscription};
+use serde_json::json;
 use shared::contact::EmailAddress;
 use shared::domain::user::{Role, User};
 use shared::ids::{CustomerId, UserId};
 
 use crate::PASSWORD;
-use crate::cases::used;
-use crate::plants::{Plant, forget_tokens};
-use crate::process::{Process, api_key};
+use crate::plants::Plant;
+use crate::process::Process;
+use crate::scene::{Scene, Verdict, answered, one_of, require};
 
 pub(crate) const SAME_ID: usize = 0;
 pub(crate) const APART: usize = 1;
@@ -37,12 +38,10 @@ pub(crate) const GUESSES: usize = 14;
 pub(crate) const OWNER: usize = 15;
 pub(crate) const DELETION: usize = 16;
 pub(crate) const PURGED: usize = 17;
+pub(crate) const GIVEN: usize = 18;
 
 /// How many probes there are.
-pub(crate) const PROBES: usize = 18;
-
-/// What is wrong, or nothing.
-type Verdict = Result<(), String>;
+pub(crate) const PROBES: usize = 19;
 
 type Probe = for<'a> fn(&'a Scene) -> Pin<Box<dyn Future<Output = Verdict> + 'a>>;
 
@@ -66,6 +65,7 @@ const ALL: [Probe; PROBES] = [
     |s| Box::pin(a_guess_while_the_owner_signs_in(s)),
     |s| Box::pin(a_change_in_a_deletion(s)),
     |s| Box::pin(a_use_after_the_purge(s)),
+    |s| Box::pin(an_event_of_a_stripe_customer_who_is_given_away(s)),
 ];
 
 /// Runs the probe and the moment of `seed`, with a bug planted or none.
@@ -75,118 +75,6 @@ pub(crate) async fn run(seed: u64, plant: Option<&'static Plant>) -> Verdict {
     ALL[usize::try_from(seed % probes).unwrap()](&scene).await?;
     let broken = scene.app.world().await.broken();
     if broken.is_empty() { Ok(()) } else { Err(broken.join("; ")) }
-}
-
-/// Two processes over one table.
-struct Scene {
-    app: TestApp,
-    one: Process,
-    two: Process,
-    /// The call of the first process at which the second acts.
-    moment: u64,
-    plant: Option<&'static Plant>,
-}
-
-impl Scene {
-    async fn new(moment: u64, plant: Option<&'static Plant>) -> Self {
-        let (app, _, _) = TestApp::start().await;
-        let key = api_key(&app).await;
-        let (one, two) = (Process::first(&app, &key), Process::another(&app, &key));
-        let items = json!([{ "feature_id": "seats", "included_usage": 1_000 }]);
-        let product = json!({ "name": "Pro", "is_default": true, "items": items });
-        one.admin.put("/v1/products/pro", product).await.expect(201);
-        Self { app, one, two, moment, plant }
-    }
-
-    /// Plants the bug, once everything is prepared.
-    fn begin(&self) {
-        for process in [&self.one, &self.two] {
-            if let Some(plant) = self.plant {
-                process.connector.rewrite(plant.rewrite());
-            }
-        }
-    }
-
-    /// The same in a table that forgets tokens at once, as it does after ten minutes.
-    fn begin_forgetful(&self) {
-        let forget = forget_tokens();
-        let planted = self.plant.map(Plant::rewrite);
-        self.one.connector.rewrite(Box::new(move |operation, body| {
-            forget(operation, body);
-            if let Some(planted) = &planted {
-                planted(operation, body);
-            }
-        }));
-    }
-
-    /// Runs both; the second while the first is held at `at`, or after it.
-    async fn interleave<A, B>(&self, at: When, one: impl Future<Output = A>, two: impl Future<Output = B>) -> (A, B) {
-        let pause = self.one.connector.pause(&at);
-        let mut one = pin!(one);
-        let early = tokio::select! {
-            biased;
-            answer = &mut one => Some(answer),
-            () = pause.reached() => None,
-        };
-        let second = two.await;
-        pause.resume();
-        let first = match early {
-            Some(answer) => answer,
-            None => one.await,
-        };
-        (first, second)
-    }
-
-    /// Both create, at the moment of the seed.
-    async fn both_create(&self, first: Value, second: Value) -> (Answer, Answer) {
-        let (one, two) = (&self.one.admin, &self.two.admin);
-        let at = When::Call(self.moment);
-        self.interleave(at, one.post("/v1/customers", first), two.post("/v1/customers", second)).await
-    }
-
-    async fn create(&self, body: Value) -> Answer {
-        self.one.admin.post("/v1/customers", body).await
-    }
-
-    async fn track(&self, process: &Process, value: u64, key: Option<&str>) -> Answer {
-        let body = json!({ "customer_id": "acme", "feature_id": "seats", "value": value, "idempotency_key": key });
-        process.admin.post("/v1/track", body).await
-    }
-
-    async fn is_used(&self, wanted: u64) -> Verdict {
-        let found = used(&self.app.world().await);
-        require(found == wanted, || format!("{found} is counted of {wanted}"))
-    }
-
-    /// The one login that anybody tried has been compared with so often.
-    async fn are_charged(&self, wanted: u64) -> Verdict {
-        let world = self.app.world().await;
-        let found: Vec<_> = world.of("login_attempts").iter().map(|item| item["comparisons"].as_u64()).collect();
-        require(found == [Some(wanted)], || format!("{wanted} guesses are charged as {found:?}"))
-    }
-}
-
-/// Each of these is answered one of `statuses`.
-fn one_of(answers: &[&Answer], statuses: &[u16]) -> Verdict {
-    for answer in answers {
-        assert_ne!(answer.str("code"), "internal", "{}", answer.text);
-        require(statuses.contains(&answer.status), || format!("answered {}", answer.text))?;
-    }
-    Ok(())
-}
-
-fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Verdict {
-    if holds { Ok(()) } else { Err(otherwise()) }
-}
-
-/// A bug must be noticed by what it does: a request that the table does not even understand is a
-/// mistake of whoever planted it.
-fn answered(answers: &[&Answer]) -> Verdict {
-    for answer in answers {
-        assert_ne!(answer.str("code"), "internal", "{}", answer.text);
-        require(answer.status < 300, || format!("answered {}", answer.text))?;
-    }
-    Ok(())
 }
 
 async fn same_id(scene: &Scene) -> Verdict {
@@ -401,4 +289,22 @@ async fn a_use_after_the_purge(scene: &Scene) -> Verdict {
     let place = format!("CUSTOMER#{id}");
     let left: Vec<_> = scene.app.world().await.items.into_keys().filter(|(pk, _)| *pk == place).collect();
     require(left.is_empty(), || format!("of a customer who is gone for good there is {left:?}"))
+}
+
+/// What Stripe says of somebody is applied, whether they get their Stripe customer before, meanwhile or
+/// after, and whether or not the schedule has been there.
+async fn an_event_of_a_stripe_customer_who_is_given_away(scene: &Scene) -> Verdict {
+    scene.create(json!({ "id": "acme" })).await.expect(201);
+    scene.begin();
+    let event = subscription("created", "evt_1", 0, "active");
+    let give = async {
+        let given = scene.two.admin.patch("/v1/customers/acme", json!({ "stripe_id": "cus_1" })).await;
+        backfill::run(&scene.two.app, None).await.unwrap();
+        given
+    };
+    let told = scene.one.nobody.stripe(&event);
+    let (told, given) = scene.interleave(When::Call(scene.moment), told, give).await;
+    answered(&[&told, &given])?;
+    let waiting = scene.app.world().await.of("parked_event").len();
+    require(waiting == 0, || "an event waits for somebody who is there".into())
 }

@@ -8,7 +8,7 @@ use shared::domain::user::{Role, User};
 use shared::ids::UserId;
 
 use super::jobs::{came_to, scheduled};
-use super::{Actors, Case, customers, metered, nothing, plan, track, used, whole};
+use super::{Actors, Case, customers, gone, metered, nothing, plan, track, used, whole};
 
 /// Longer than an intent's lease and its first wait.
 const LATER_SECONDS: i64 = 120;
@@ -112,17 +112,19 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "delete",
         prepare: |a| Box::pin(a.admin.post("/v1/customers", whole())),
-        call: |a| {
+        call: |a| Box::pin(async move { gone(a.admin.delete("/v1/customers/acme").await) }),
+        check: deleted,
+    },
+    Case {
+        name: "delete, with a subscription at Stripe",
+        prepare: |a| {
             Box::pin(async move {
-                let answer = a.admin.delete("/v1/customers/acme").await;
-                // Deleted by the call whose answer was lost.
-                if answer.status == 404 { Answer { status: 200, ..answer } } else { answer }
+                paid_default(a).await;
+                create_at_stripe(a, whole(), 1).await.expect(201)
             })
         },
-        check: |world| {
-            customers(world, 0, 0, 1);
-            assert_eq!(world.of("purge").len(), 1);
-        },
+        call: |a| Box::pin(cancel_and_delete(a)),
+        check: deleted,
     },
     Case {
         name: "delivery assignment",
@@ -171,6 +173,11 @@ pub(super) const CASES: &[Case] = &[
         check: |world| customers(world, 1, 1, 0),
     },
 ];
+
+fn deleted(world: &World) {
+    customers(world, 0, 0, 1);
+    assert_eq!(world.of("purge").len(), 1);
+}
 
 /// Somebody whom no customer has.
 async fn signs_in(actors: &Actors, role: Role, email: &str) -> Answer {
@@ -234,9 +241,13 @@ async fn create_at_stripe(actors: &Actors, body: Value, subscriptions: usize) ->
     // What Stripe said of a customer whom the first run gives its Stripe customer is for the second.
     scheduled(actors).await;
     let ran = scheduled(actors).await;
-    let waiting = intents_under_way(&actors.app.world().await);
+    let world = actors.app.world().await;
+    let waiting = intents(&world, "pending");
     if ran.status >= 300 || waiting > 0 {
         return came_to(false, format!("{waiting} intents wait; {}", ran.text));
+    }
+    if intents(&world, "refused") > 0 {
+        return came_to(false, "Stripe has refused, and whoever still wants it asks again".into());
     }
     let stripe = actors.stripe.as_ref().unwrap();
     let made = (stripe.customers().len(), stripe.subscriptions().len(), stripe.canceled().len());
@@ -244,6 +255,15 @@ async fn create_at_stripe(actors: &Actors, body: Value, subscriptions: usize) ->
     answer
 }
 
-fn intents_under_way(world: &World) -> usize {
-    world.of("stripe_intent").into_iter().filter(|intent| intent["state"] == "pending").count()
+/// Deletes the customer, whose subscription is canceled before.
+async fn cancel_and_delete(actors: &Actors) -> Answer {
+    let answer = gone(actors.admin.delete("/v1/customers/acme?cancel_subscriptions=true").await);
+    if answer.status < 300 {
+        assert_eq!(actors.stripe.as_ref().unwrap().canceled(), ["sub_1"], "canceled at Stripe");
+    }
+    answer
+}
+
+fn intents(world: &World, state: &str) -> usize {
+    world.of("stripe_intent").into_iter().filter(|intent| intent["state"] == state).count()
 }

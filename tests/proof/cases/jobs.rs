@@ -21,7 +21,7 @@ use shared::store::census::Snapshot;
 use shared::store::members::MemberLists;
 
 use super::events::{applied, awaited, give};
-use super::logins::asked;
+use super::logins::{asked, forget};
 use super::{Actors, Case, customers, metered, nothing, registered, track, whole};
 
 /// After this a message that was not delivered is late, in seconds.
@@ -100,6 +100,15 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
+        name: "notify, reset link of nobody",
+        prepare: |a| Box::pin(forget(a, "nobody@x.io")),
+        call: |a| Box::pin(delivered(a)),
+        check: |world| {
+            is(world, "password_reset", "void");
+            assert!(world.of("reset_ticket").is_empty(), "nobody has a ticket");
+        },
+    },
+    Case {
         name: "notify, notice",
         prepare: |a| Box::pin(noticed(a)),
         call: |a| Box::pin(delivered(a)),
@@ -141,8 +150,13 @@ async fn delivered(actors: &Actors) -> Answer {
 
 /// Of this kind there is one message, and it is sent.
 fn sent(world: &World, kind: &str) {
+    is(world, kind, "sent");
+}
+
+/// Of this kind there is one message, in this state.
+fn is(world: &World, kind: &str, state: &str) {
     let states: Vec<&str> = world.messages(kind).into_iter().map(|message| text(message, "state")).collect();
-    assert_eq!(states, ["sent"], "{kind}");
+    assert_eq!(states, [state], "{kind}");
 }
 
 fn due_customer() -> Customer {

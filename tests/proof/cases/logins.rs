@@ -7,7 +7,7 @@ use harness::{Actor, Answer};
 use serde_json::json;
 use shared::contact::EmailAddress;
 
-use super::{Actors, Case, customers, nothing, registered, whole};
+use super::{Actors, Case, customers, nothing, refused, registered, whole};
 use crate::{NEW_PASSWORD, PASSWORD};
 
 /// How long a session of these cases lasts: their clock stands still.
@@ -24,10 +24,29 @@ pub(super) const CASES: &[Case] = &[
         check: |world| customers(world, 1, 1, 0),
     },
     Case {
+        name: "register, address that is taken",
+        prepare: |a| Box::pin(registered(a)),
+        call: |a| Box::pin(async move { refused(registered(a).await, 409) }),
+        check: |world| {
+            customers(world, 1, 1, 0);
+            assert_eq!(world.messages("already_customer").len(), 1);
+        },
+    },
+    Case {
         name: "login",
         prepare: |a| Box::pin(registered(a)),
         call: |a| Box::pin(signed_in(a)),
         check: |world| customers(world, 1, 1, 0),
+    },
+    Case {
+        name: "login, wrong password",
+        prepare: |a| Box::pin(registered(a)),
+        call: |a| Box::pin(async move { refused(a.nobody.login("a@x.io", NEW_PASSWORD).await, 401) }),
+        check: |world| {
+            // Whoever does not know whether a guess was charged charges it once more.
+            let charged: Vec<_> = world.of("login_attempts").iter().map(|it| it["comparisons"].as_u64()).collect();
+            assert!(matches!(charged[..], [Some(1 | 2)]), "charged as {charged:?}");
+        },
     },
     Case {
         name: "own details",
@@ -60,7 +79,13 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "forgot",
         prepare: |a| Box::pin(registered(a)),
-        call: |a| Box::pin(forget(a)),
+        call: |a| Box::pin(forget(a, "a@x.io")),
+        check: |world| assert_eq!(world.messages("password_reset").len(), 1),
+    },
+    Case {
+        name: "forgot, by nobody",
+        prepare: |a| Box::pin(nothing(a)),
+        call: |a| Box::pin(forget(a, "nobody@x.io")),
         check: |world| assert_eq!(world.messages("password_reset").len(), 1),
     },
     Case {
@@ -131,14 +156,15 @@ async fn handed_over(actors: &Actors) -> Answer {
     actors.nobody.login(answer.str("login"), answer.str("temporary_password")).await
 }
 
-async fn forget(actors: &Actors) -> Answer {
-    actors.nobody.post("/auth/forgot-password", json!({ "email": "a@x.io" })).await
+/// Asks for a link for `email`.
+pub(super) async fn forget(actors: &Actors, email: &str) -> Answer {
+    actors.nobody.post("/auth/forgot-password", json!({ "email": email })).await
 }
 
 /// Somebody who has an account asked for a link.
 pub(super) async fn asked(actors: &Actors) -> Answer {
     registered(actors).await;
-    forget(actors).await
+    forget(actors, "a@x.io").await
 }
 
 /// And has it.
