@@ -240,13 +240,7 @@ fn dollars(card: &str, case: &str) -> String {
 
 /// As the README writes milliseconds.
 fn rounded(figure: f64) -> String {
-    let decimals = if figure < 1.0 {
-        2
-    } else if figure < 100.0 {
-        1
-    } else {
-        0
-    };
+    let decimals = [100.0, 1.0].into_iter().filter(|bound| figure < *bound).count();
     format!("{figure:.decimals$}")
 }
 
