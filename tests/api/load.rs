@@ -40,3 +40,10 @@ fn memory_is_flat_if_it_no_longer_grows_once_warm() {
     assert!(is_flat(&[10, 50, 90, 100, 100, 101, 102, 99, 100]));
     assert!(!is_flat(&[10, 20, 30, 40, 50, 60, 70, 80, 90]));
 }
+
+#[test]
+fn memory_that_was_hardly_measured_is_not_flat() {
+    assert!(!is_flat(&[]));
+    assert!(!is_flat(&[100; 8]));
+    assert!(is_flat(&[100; 9]));
+}

@@ -24,6 +24,9 @@ use server::{ADMIN_EMAIL, ADMIN_PASSWORD, Server, WEBHOOK_SECRET};
 /// Between two looks at the server's memory.
 const SAMPLE: Duration = Duration::from_millis(500);
 
+/// Whether the system says how much memory a process has in use.
+const MEASURES_MEMORY: bool = cfg!(target_os = "linux");
+
 /// Mixed traffic on the local server.
 #[derive(Parser)]
 struct Options {
@@ -93,9 +96,9 @@ async fn run(options: &Options) -> Result<bool, String> {
     if options.write {
         fs::write(path(), &report).map_err(|error| format!("docs/proof/load.md: {error}"))?;
     }
-    let flat = is_flat(&memory_kib);
+    let flat = !MEASURES_MEMORY || is_flat(&memory_kib);
     if !flat {
-        eprintln!("memory still grows: {memory_kib:?} KiB");
+        eprintln!("memory still grows, or was looked at too few times to tell: {memory_kib:?} KiB");
     }
     Ok(flat && ledger.wrong.is_empty())
 }
@@ -115,9 +118,23 @@ fn document(options: &Options, summary: &str) -> String {
         "# Load\n\n\
          {} clients for {} s on the local server with its state on disk, each waiting {} ms before a request: \
          `cargo run --release -p api-tests --bin load -- --write` (after `cargo build --release -p local`).\n\
-         Times are those of this machine and its embedded DynamoDB, and promise nothing.\n\n{summary}",
-        options.clients, options.seconds, options.pause_ms,
+         {} Times are those of this machine and its embedded DynamoDB, and promise nothing.\n\n{summary}",
+        options.clients,
+        options.seconds,
+        options.pause_ms,
+        offered(options),
     )
+}
+
+/// The most that the clients ask for, were every answer there at once. It bounds what is answered.
+fn offered(options: &Options) -> String {
+    let clients = u64::try_from(options.clients).unwrap_or(u64::MAX);
+    match clients.saturating_mul(1_000).checked_div(options.pause_ms) {
+        Some(most) => {
+            format!("That offers {most} requests per second at most: it is no measure of what the server could do.")
+        }
+        None => "Each client asks as fast as it is answered.".to_owned(),
+    }
 }
 
 fn path() -> PathBuf {

@@ -283,17 +283,50 @@ async fn all_of(volume: u64) {
         .await;
 }
 
+/// What one caller asked and was answered, one after the other.
+fn seen<I, O>(asked: impl IntoIterator<Item = (I, O)>) -> Vec<Operation<I, O>> {
+    let sent = asked.into_iter().zip((0_u64..).step_by(2));
+    sent.map(|((input, output), n)| Operation { input, outcome: Outcome::Ok(output), begun: n, ended: n + 1 }).collect()
+}
+
+/// The same by callers who asked all at once.
+fn seen_at_once<I, O>(asked: impl IntoIterator<Item = (I, O)>) -> Vec<Operation<I, O>> {
+    seen(asked).into_iter().map(|operation| Operation { begun: 0, ended: 1, ..operation }).collect()
+}
+
 #[test]
 fn whoever_was_deleted_does_not_have_the_name_again() {
-    let history = |last: &str| -> Vec<_> {
+    let history = |last: &str| {
         let holder = |id: &str| (NameAsk::GetOrCreate, NameAnswer::Holder(id.to_owned()));
-        let seen = [holder("one"), (NameAsk::Delete, NameAnswer::Deleted(true)), holder(last)];
-        let sent = seen.into_iter().zip((0_u64..).step_by(2));
-        sent.map(|((input, output), n)| Operation { input, outcome: Outcome::Ok(output), begun: n, ended: n + 1 })
-            .collect()
+        seen([holder("one"), (NameAsk::Delete, NameAnswer::Deleted(true)), holder(last)])
     };
     assert!(is_linearizable(&Name, &history("two")));
     assert!(!is_linearizable(&Name, &history("one")));
+}
+
+#[test]
+fn a_number_is_not_drawn_twice_nor_after_a_larger_one() {
+    let drawn = |numbers: [u64; 3]| numbers.map(|number| ((), number));
+    assert!(is_linearizable(&Counter, &seen(drawn([1, 2, 4]))));
+    assert!(!is_linearizable(&Counter, &seen(drawn([1, 3, 2]))));
+    assert!(!is_linearizable(&Counter, &seen(drawn([1, 2, 2]))));
+    // At once they may come in any order, and still not twice.
+    assert!(is_linearizable(&Counter, &seen_at_once(drawn([4, 1, 2]))));
+    assert!(!is_linearizable(&Counter, &seen_at_once(drawn([2, 1, 2]))));
+}
+
+#[test]
+fn a_use_under_a_key_is_not_taken_twice() {
+    let (balance, keyed, plain) =
+        (Balance { granted: 10 }, Use { value: 4, key: Some(1) }, Use { value: 6, key: None });
+    // Its second answer is the first once more, and what is left is all there for somebody else.
+    let history = |left: u64| [(keyed, 4), (keyed, 4), (plain, left)];
+    assert!(is_linearizable(&balance, &seen(history(6))));
+    assert!(!is_linearizable(&balance, &seen(history(2))));
+    assert!(!is_linearizable(&balance, &seen_at_once(history(2))));
+    // Nor is the same rest given to two.
+    assert!(is_linearizable(&balance, &seen_at_once([(plain, 6), (plain, 4)])));
+    assert!(!is_linearizable(&balance, &seen_at_once([(plain, 6), (plain, 6)])));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@
 
 mod cases;
 mod checker;
+mod crooked;
 mod events;
 mod histories;
 mod ledger;

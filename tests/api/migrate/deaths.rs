@@ -1,6 +1,8 @@
 //! It dies anywhere, or something else goes wrong, it runs twice at once, and people come and go
 //! meanwhile: the end is the same.
 
+use std::future::ready;
+
 use admin::import::{ImportError, Input, Totals, run};
 use functions::jobs::migrate::up;
 use functions::jobs::undo::down;
@@ -30,7 +32,7 @@ const DEATH_WITHIN: u64 = 350;
 /// Those whose migration dies at every call: one row of each kind is completed, two are made, one waits.
 const FEW: [Defect; 3] = [Defect::LoneUser, Defect::LoneCustomer, Defect::TwoUsers];
 
-/// Kinds of faults that a call meets: every kind at every call would take minutes.
+/// Kinds of faults that a call meets as a rule: every kind at every call takes minutes.
 const KINDS_OF_A_CALL: usize = 3;
 
 /// Tables that are worked on at once: while one waits, another runs.
@@ -41,23 +43,38 @@ fn others() -> Vec<Defect> {
     PROPORTIONS.iter().map(|(defect, _)| *defect).filter(|it| !FEW.contains(it)).collect()
 }
 
-/// At each call some kinds of faults, as `seed` draws them.
-fn points(calls: u64, seed: u64) -> Vec<(u64, Kind)> {
+/// What happens to which call.
+type Point = (u64, Kind);
+
+/// At each call so many kinds of faults, as `seed` draws them.
+fn points(calls: u64, seed: u64, kinds: usize) -> Vec<Point> {
     assert!(calls > 10, "{calls}");
     let mut rng = Rng::new(seed);
     let mut drawn = Vec::new();
     for call in 1..=calls {
-        drawn.extend(rng.sample(Kind::EACH.to_vec(), KINDS_OF_A_CALL).into_iter().map(|kind| (call, kind)));
+        drawn.extend(rng.sample(Kind::EACH.to_vec(), kinds).into_iter().map(|kind| (call, kind)));
     }
     drawn
 }
 
-/// Lets `work` meet a fault, whatever comes of it. Afterwards nothing fails any more.
-async fn meet<F: Future>(app: &TestApp, (call, kind): (u64, Kind), work: F) {
+/// Lets `work` meet a fault, whatever comes of it; answers whether the fault came to pass. Afterwards
+/// nothing fails any more.
+async fn meet<F: Future>(app: &TestApp, (call, kind): Point, work: F) -> bool {
     app.connector.reset();
     app.connector.inject(Fault { at: When::Call(call), kind });
     drop(run_until_killed(&app.connector, work).await);
+    let felt = app.connector.faults_fired() > 0;
     app.connector.reset();
+    felt
+}
+
+/// Tells `story` at each of `points`; it answers whether the fault came to pass, as it does at half of them
+/// and more: most reads cannot lag, and the last calls may not be made.
+async fn at_each<F: Future<Output = bool>>(points: Vec<Point>, story: impl Fn(Point) -> F) {
+    let all = points.len();
+    let felt = iter(points).map(story).buffer_unordered(WIDTH).filter(|felt| ready(*felt)).count().await;
+    println!("{felt} of {all} faults came to pass");
+    assert!(felt * 2 >= all, "only {felt} of {all} faults came to pass");
 }
 
 fn kill(app: &TestApp, call: u64, after: bool) {
@@ -122,22 +139,28 @@ async fn a_death_at_any_call_of_the_first_rows_changes_nothing() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_fault_of_any_kind_at_any_call_of_the_first_rows_changes_nothing() {
+/// `migrate up` of the first rows, with so many kinds of faults at each call.
+async fn faults_of_up(kinds: usize) {
     let (seed, others) = (seeded(41), others());
     let (alone, _, _, _) = imported(PEOPLE, seed, &others).await;
     let calls = alone.connector.calls_of(migrate(&alone.app)).await;
     let alone = picture(&alone.world().await);
     let (alone, others) = (&alone, &others);
-    let every = iter(points(calls, seed)).for_each_concurrent(WIDTH, |point| async move {
+    let story = |point: Point| async move {
         let (app, _, _, _) = imported(PEOPLE, seed, others).await;
-        meet(&app, point, up(&app.app, false, |_| {})).await;
+        let felt = meet(&app, point, up(&app.app, false, |_| {})).await;
         migrate(&app.app).await;
         let world = app.world().await;
         assert_settled(&world);
         assert_same(alone, &picture(&world), &format!("{point:?}"));
-    });
-    every.await;
+        felt
+    };
+    at_each(points(calls, seed, kinds), story).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_of_any_kind_at_any_call_of_the_first_rows_changes_nothing() {
+    faults_of_up(KINDS_OF_A_CALL).await;
 }
 
 /// The few, brought over: the table as it was before, and the run.
@@ -148,30 +171,36 @@ async fn brought_over(seed: u64) -> (TestApp, World, Uuid) {
     (app, before, run)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_fault_of_any_kind_at_any_call_of_an_undo_leaves_nothing_behind() {
+/// `migrate down`, likewise.
+async fn faults_of_down(kinds: usize) {
     let seed = seeded(43);
     let (app, _, run) = brought_over(seed).await;
     let calls = app.connector.calls_of(down(&app.app, run, false, |_, _| {})).await;
-    let every = iter(points(calls, seed)).for_each_concurrent(WIDTH, |point| async move {
+    let story = |point: Point| async move {
         let (app, before, run) = brought_over(seed).await;
-        meet(&app, point, down(&app.app, run, false, |_, _| {})).await;
+        let felt = meet(&app, point, down(&app.app, run, false, |_, _| {})).await;
         let undone = down(&app.app, run, false, |_, _| {}).await.unwrap().unwrap();
         assert_eq!(undone.spared, 0, "{point:?}: {undone:?}");
         let after = app.world().await;
         // A failure says what is not restored, and not where.
         println!("{point:?}");
         assert_restored(&before, &after);
-    });
-    every.await;
+        felt
+    };
+    at_each(points(calls, seed, kinds), story).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_of_any_kind_at_any_call_of_an_undo_leaves_nothing_behind() {
+    faults_of_down(KINDS_OF_A_CALL).await;
 }
 
 async fn import(app: &App, inputs: &[Input]) -> Result<Totals, ImportError> {
     run(app, inputs, false, &mut Deaf).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_import_that_meets_a_fault_of_any_kind_at_any_call_is_run_again() {
+/// An import, likewise.
+async fn faults_of_an_import(kinds: usize) {
     let (seed, folder) = (seeded(47), TempDir::new().unwrap());
     let rows = legacy::write_without(folder.path(), PEOPLE, seed, &others()).unwrap().imported;
     let inputs = inputs(folder.path());
@@ -180,16 +209,31 @@ async fn an_import_that_meets_a_fault_of_any_kind_at_any_call_is_run_again() {
     let alone = alone.world().await;
     let (expected, items, inputs) = (&picture(&alone), alone.items.len(), &inputs);
     assert!(!expected.is_empty(), "nothing was imported");
-    let every = iter(points(calls, seed)).for_each_concurrent(WIDTH, |point| async move {
+    let story = |point: Point| async move {
         let (app, _, _) = TestApp::start().await;
-        meet(&app, point, import(&app.app, inputs)).await;
+        let felt = meet(&app, point, import(&app.app, inputs)).await;
         let totals = import(&app.app, inputs).await.unwrap();
         assert_eq!(totals.imported + totals.there, rows, "{point:?}");
         let world = app.world().await;
         assert_same(expected, &picture(&world), &format!("{point:?}"));
         assert_eq!(world.items.len(), items, "{point:?}");
-    });
-    every.await;
+        felt
+    };
+    at_each(points(calls, seed, kinds), story).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_meets_a_fault_of_any_kind_at_any_call_is_run_again() {
+    faults_of_an_import(KINDS_OF_A_CALL).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "every kind at every call, where some are drawn otherwise"]
+async fn a_fault_of_every_kind_at_every_call_of_a_migration_changes_nothing() {
+    let every = Kind::EACH.len();
+    faults_of_an_import(every).await;
+    faults_of_up(every).await;
+    faults_of_down(every).await;
 }
 
 /// Customers who are made and deleted while others are brought over; they share nothing with them.

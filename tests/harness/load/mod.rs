@@ -7,7 +7,7 @@
 mod report;
 mod turn;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -17,7 +17,7 @@ use shared::clock::Clock;
 use shared::secret::Secret;
 
 use crate::actor::Actor;
-use crate::world::World;
+use crate::world::{World, text};
 pub use report::{is_flat, summary};
 
 /// Somewhere to send requests to.
@@ -61,6 +61,8 @@ pub struct Ledger {
     pub kept: Vec<String>,
     /// Internal ids of customers who must be gone.
     pub deleted: Vec<String>,
+    /// Internal ids of customers who came by the form and have paid.
+    pub paid: Vec<String>,
     /// What was taken of the balance that all share.
     pub deducted: u64,
 }
@@ -105,6 +107,7 @@ impl<T: Transport> Traffic<T> {
         let there = |id: &String| world.at(&format!("CUSTOMER#{id}")).is_some();
         wrong.extend(ledger.kept.iter().filter(|id| !there(id)).map(|id| format!("customer {id} is lost")));
         wrong.extend(ledger.deleted.iter().filter(|id| there(id)).map(|id| format!("customer {id} is back")));
+        wrong.extend(ledger.shut_out(world));
         let mut client = self.client(0);
         let path = format!("/v1/customers/{SHARED}");
         let shared = client.admin("GET customer", "GET", &path, None, &[200]).await;
@@ -171,7 +174,21 @@ impl Ledger {
         self.wrong.extend(other.wrong);
         self.kept.extend(other.kept);
         self.deleted.extend(other.deleted);
+        self.paid.extend(other.paid);
         self.deducted += other.deducted;
+    }
+
+    /// Who has paid and cannot come in: without a login, or with one that has no password and was sent none.
+    fn shut_out(&self, world: &World) -> Vec<String> {
+        let invited: BTreeSet<&str> =
+            world.messages("invitation").into_iter().map(|message| text(message, "user_id")).collect();
+        let comes_in = |id: &String| {
+            let customer = world.at(&format!("CUSTOMER#{id}"));
+            let login = customer.and_then(|customer| world.at(&format!("USER#{}", text(customer, "user_id"))));
+            login.is_some_and(|user| user["password_hash"].is_string() || invited.contains(text(user, "user_id")))
+        };
+        let shut_out = self.paid.iter().filter(|id| !comes_in(id));
+        shut_out.map(|id| format!("customer {id} has paid and cannot come in")).collect()
     }
 }
 

@@ -8,10 +8,14 @@ use super::Ledger;
 /// Memory is flat if the median of the last third is at most so much of that of the middle one.
 const FLAT_PERCENT: u64 = 110;
 
-/// Whether samples of memory, in equal steps, no longer grow: the first third warms up.
+/// From fewer samples nobody can tell: three in each third.
+const MIN_SAMPLES: usize = 9;
+
+/// Whether samples of memory, in equal steps, no longer grow: the first third warms up. What was hardly
+/// measured is not flat.
 pub fn is_flat(samples_kib: &[u64]) -> bool {
     let (middle, last) = thirds(samples_kib);
-    last * 100 <= middle * FLAT_PERCENT
+    samples_kib.len() >= MIN_SAMPLES && last * 100 <= middle * FLAT_PERCENT
 }
 
 /// Requests by kind and status, times, memory.
@@ -32,17 +36,22 @@ pub fn summary(ledger: &Ledger, elapsed: Duration, memory_kib: &[u64]) -> String
         at(99)
     )
     .unwrap();
-    let (middle, last) = thirds(memory_kib);
-    writeln!(
-        text,
-        "Memory of the server (median of the resident set): {} MiB in the middle third, {} MiB in the last.",
-        middle / 1_024,
-        last / 1_024,
-    )
-    .unwrap();
+    text.push_str(&memory(memory_kib));
     writeln!(text, "Answers that should not have been, and invariants that do not hold: {}.", ledger.wrong.len())
         .unwrap();
     text
+}
+
+fn memory(samples_kib: &[u64]) -> String {
+    if samples_kib.is_empty() {
+        return "Memory of the server: not measured, as the system does not say.\n".to_owned();
+    }
+    let (middle, last) = thirds(samples_kib);
+    format!(
+        "Memory of the server (median of the resident set): {} MiB in the middle third, {} MiB in the last.\n",
+        middle / 1_024,
+        last / 1_024,
+    )
 }
 
 /// The medians of the middle and of the last third.

@@ -7,6 +7,7 @@ use super::{Ask, Client, SHARED, Transport};
 use crate::stripe::checkout;
 
 const PASSWORD: &str = "a long enough password";
+const NEW_PASSWORD: &str = "another password, and longer";
 
 /// Every so many turns somebody registers: hashing is what takes the time.
 const TURNS_PER_REGISTRATION: u64 = 4;
@@ -37,6 +38,7 @@ impl<T: Transport> Client<'_, T> {
         let second = self.stripe(&event).await;
         self.hold(second["duplicate"] == true, "the second delivery of an event", &second);
         self.keep(&lead["client_id"]);
+        self.ledger.paid.extend(lead["client_id"].as_str().map(str::to_owned));
     }
 
     /// A system makes a customer and uses it.
@@ -71,7 +73,7 @@ impl<T: Transport> Client<'_, T> {
         }
     }
 
-    /// Somebody registers, signs in, looks, changes something, and signs out.
+    /// Somebody registers, signs in, looks, changes something, in the end their password, and signs out.
     async fn registration(&mut self, name: &str) {
         let email = format!("own-{name}@x.io");
         let body = json!({ "name": "Rosa Registered", "email": email, "password": PASSWORD });
@@ -84,8 +86,19 @@ impl<T: Transport> Client<'_, T> {
         self.hold(me["user_id"] == registered["user_id"], "one's own page", &me);
         let change = Some(json!({ "area": "South" }));
         self.own("PATCH me", "PATCH", "/auth/me", &token, change, 200).await;
+        let token = self.change_password(&email, &token).await;
         self.own("POST logout", "POST", "/auth/logout", &token, None, 204).await;
         self.own("GET me", "GET", "/auth/me", &token, None, 401).await;
+    }
+
+    /// Somebody asks for a link, and then remembers their password and changes it, which ends the session
+    /// `token`; answers that of the new one.
+    async fn change_password(&mut self, email: &str, token: &str) -> String {
+        self.anybody("POST forgot-password", "/auth/forgot-password", json!({ "email": email }), &[200]).await;
+        let body = Some(json!({ "current_password": PASSWORD, "new_password": NEW_PASSWORD }));
+        let changed = self.own("POST change-password", "POST", "/auth/change-password", token, body, 200).await;
+        self.own("GET me", "GET", "/auth/me", token, None, 401).await;
+        changed["token"].as_str().unwrap_or_default().to_owned()
     }
 
     /// What everybody does to the same: uses one balance, and makes the same few customers.
