@@ -212,6 +212,28 @@ async fn of_twenty_resets_at_once_with_one_token_one_succeeds() {
 }
 
 #[tokio::test]
+async fn a_link_that_was_used_is_dead_though_its_message_is_delivered_once_more() {
+    let (app, nobody, _) = TestApp::start().await;
+    register(&nobody, "a@x.io").await.expect(201);
+    forgot(&nobody, "a@x.io").await.expect(200);
+    let store = app.raw_store();
+    let id = text(app.world().await.messages("password_reset")[0], "message_id").parse().unwrap();
+    let waiting: Message = store.get(&Key::message(id)).await.unwrap().unwrap();
+    app.deliver_mail().await;
+    let token = reset_tokens(&app, "a@x.io")[0].clone();
+    reset(&nobody, &token, NEW_PASSWORD).await.expect(200);
+    // As if the process had died after it sent the message and before it noted that.
+    let noted: Message = store.get(&Key::message(id)).await.unwrap().unwrap();
+    let mut transaction = store.transaction();
+    transaction.save_message(Some(&noted), &waiting);
+    transaction.commit(&store).await.unwrap();
+    app.deliver_mail().await;
+    reset(&nobody, &token, "a third one, as long").await.refused(400, "invalid_token");
+    nobody.login("a@x.io", NEW_PASSWORD).await.expect(200);
+    app.world().await.assert_straight();
+}
+
+#[tokio::test]
 async fn a_link_works_for_an_hour() {
     let (app, nobody, _) = TestApp::start().await;
     for (email, age, works) in [("young@x.io", 3_590, true), ("old@x.io", 3_601, false)] {

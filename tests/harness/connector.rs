@@ -199,7 +199,13 @@ impl Connector {
     /// How many faults came to pass since the last `reset`: 0 means the test tested nothing.
     #[must_use]
     pub fn faults_fired(&self) -> u64 {
-        self.lock().plan.fired()
+        self.lock().plan.fired().len() as u64
+    }
+
+    /// The same, one by one, in the order of the calls.
+    #[must_use]
+    pub fn kinds_fired(&self) -> Vec<Kind> {
+        self.lock().plan.fired().to_vec()
     }
 
     /// Ends `LostAnswerUntilGivenUp`: those requests are answered again.

@@ -121,7 +121,7 @@ pub(crate) struct Plan {
     armed: Vec<Armed>,
     /// Operation and bytes of requests whose answers are lost until the network heals.
     unanswered: Vec<(String, Vec<u8>)>,
-    fired: u64,
+    fired: Vec<Kind>,
 }
 
 enum Armed {
@@ -150,14 +150,16 @@ impl Plan {
         self.unanswered.clear();
     }
 
-    /// How many faults came to pass. An answer that stays lost is one, however often it is asked for.
-    pub(crate) fn fired(&self) -> u64 {
-        self.fired
+    /// What came to pass. An answer that stays lost is one fault, however often it is asked for.
+    pub(crate) fn fired(&self) -> &[Kind] {
+        &self.fired
     }
 
-    /// Takes back that the last fault came to pass: there was nothing for it to harm.
-    pub(crate) fn spare(&mut self) {
-        self.fired = self.fired.saturating_sub(1);
+    /// Takes back that the last fault of `kind` came to pass: there was nothing for it to harm.
+    pub(crate) fn spare(&mut self, kind: Kind) {
+        if let Some(last) = self.fired.iter().rposition(|fired| *fired == kind) {
+            self.fired.remove(last);
+        }
     }
 
     /// The fate of this attempt. To be asked exactly once for each.
@@ -175,7 +177,7 @@ impl Plan {
             decided = decided.or(hit);
             keep
         });
-        self.fired += u64::from(decided.is_some());
+        self.fired.extend(decided);
 
         let unanswered = self.unanswered.iter().any(|(o, body)| o == call.operation && body == call.body);
         if unanswered {

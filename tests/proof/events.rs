@@ -62,6 +62,11 @@ pub(crate) fn reference(n: u64) -> String {
     format!("PLE-CVP-2026-{:06}", n % SESSIONS % PAYERS + FIRST_PAYER)
 }
 
+/// Whether the event `n` is a payment of whoever has the reference `of`.
+pub(crate) fn pays(n: u64, of: &str) -> bool {
+    tells(n) == Tells::Paid && reference(n) == of
+}
+
 /// The marker of the payment in the session of the event `n`.
 pub(crate) fn payment(n: u64, world: &World) -> Option<&Value> {
     world.at(&format!("CHECKOUT#cs_{}", n % SESSIONS))

@@ -5,6 +5,7 @@
 //! `SEED=n` repeats it.
 #![expect(clippy::unwrap_used, reason = "a test stops where it is surprised")]
 
+mod accounts;
 mod cases;
 mod checker;
 mod crooked;
@@ -20,6 +21,9 @@ mod process;
 mod scene;
 mod schedules;
 mod singles;
+mod tally;
+mod uses;
+mod words;
 
 /// The password that everybody begins with.
 const PASSWORD: &str = "a long enough password";

@@ -1,13 +1,29 @@
 //! What the actors of a random schedule do. There are few names, so that they meet.
 
+use std::collections::BTreeSet;
+
+use axum::body::Body;
 use functions::jobs::backfill::run;
 use harness::rng::Rng;
-use harness::{Answer, TestApp};
+use harness::{Actor, Answer, TestApp};
 use serde_json::{Value, json};
 
+use crate::accounts::Pass;
 use crate::events::{EVENTS, event};
+use crate::ledger::Ledger;
 use crate::process::Process;
+use crate::tally::{End, Tally};
+use crate::words::What;
 use crate::{NEW_PASSWORD, PASSWORD};
+
+/// Whoever has an account, or may have one: the last of them have addresses that nobody else uses.
+pub(crate) const PEOPLE: u64 = 6;
+
+/// Ids of a caller: few, as whoever has one is to be changed and deleted.
+const IDS: u64 = 3;
+
+/// The product that everybody has.
+pub(crate) const PRODUCT: &str = "pro";
 
 /// One step of an actor. Numbers are names: of an e-mail address, an id, a key.
 #[derive(Clone, Copy, Debug)]
@@ -30,9 +46,19 @@ pub(crate) enum Op {
     },
     Delete(u64),
     Register(u64),
-    Login(u64),
+    /// With the first password or with the new one.
+    Login {
+        person: u64,
+        new: bool,
+    },
     Forgot(u64),
     Reset(u64),
+    Password(u64),
+    Details {
+        person: u64,
+        name: u64,
+    },
+    Logout(u64),
     Track {
         id: u64,
         value: u64,
@@ -41,6 +67,9 @@ pub(crate) enum Op {
         id: u64,
         key: u64,
     },
+    Check(u64),
+    /// Under another name, and otherwise as it is.
+    Product(u64),
     Credentials(u64),
     Backfill,
     Deliver,
@@ -65,29 +94,51 @@ pub(crate) struct Scene<'a> {
     /// Keys are of their phase: between two phases, days may pass.
     pub(crate) phase: u64,
     pub(crate) stripe: bool,
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) tally: &'a Tally,
 }
 
 impl Op {
     /// Any step.
     pub(crate) fn random(rng: &mut Rng) -> Self {
         let chance = rng.below(100);
-        let (name, other) = (rng.below(4), rng.below(4));
+        Self::drawn(chance, rng)
+    }
+
+    /// Every kind of step that is ever drawn.
+    pub(crate) fn kinds() -> BTreeSet<String> {
+        (0..100).map(|chance| Self::drawn(chance, &mut Rng::new(chance)).kind()).collect()
+    }
+
+    /// What kind of step it is.
+    pub(crate) fn kind(self) -> String {
+        format!("{self:?}").chars().take_while(char::is_ascii_alphanumeric).collect()
+    }
+
+    fn drawn(chance: u64, rng: &mut Rng) -> Self {
+        let (name, other, person) = (rng.below(4), rng.below(4), rng.below(PEOPLE));
+        let id = name % IDS;
         match chance {
-            0..12 => Self::Intake { email: name, keyed: other == 0 },
-            12..30 => Self::Event(rng.below(EVENTS)),
-            30..40 => Self::create(rng.below(3), name, other),
-            40..46 => Self::CreateKeyed(name),
-            46..54 => Self::Change { id: name, what: Change::random(rng) },
-            54..57 => Self::Delete(name),
-            57..61 => Self::Register(name),
-            61..63 => Self::Login(name),
-            63..66 => Self::Forgot(name),
-            66..68 => Self::Reset(name),
-            68..75 => Self::Track { id: name % 2, value: other + 1 },
-            75..84 => Self::TrackKeyed { id: name % 2, key: rng.below(6) },
-            84..88 => Self::Credentials(name),
-            88..91 => Self::Backfill,
-            91..96 => Self::Deliver,
+            0..8 => Self::Intake { email: name, keyed: other == 0 },
+            8..20 => Self::Event(rng.below(EVENTS)),
+            20..30 => Self::create(rng.below(3), id, other),
+            30..33 => Self::CreateKeyed(name),
+            33..41 => Self::Change { id, what: Change::random(rng) },
+            41..45 => Self::Delete(id),
+            45..53 => Self::Register(person),
+            53..56 => Self::Login { person, new: other == 0 },
+            56..62 => Self::Forgot(person),
+            62..67 => Self::Reset(person),
+            67..70 => Self::Password(person),
+            70..73 => Self::Details { person, name: other },
+            73..75 => Self::Logout(person),
+            75..78 => Self::Track { id: name % 2, value: other + 1 },
+            78..84 => Self::TrackKeyed { id: name % 2, key: rng.below(6) },
+            84..86 => Self::Check(name % 2),
+            86 => Self::Product(other),
+            87..90 => Self::Credentials(id),
+            90..93 => Self::Backfill,
+            93..98 => Self::Deliver,
             _ => Self::Clock(*rng.pick(&JUMPS)),
         }
     }
@@ -101,8 +152,46 @@ impl Op {
         }
     }
 
-    /// Does it; `None` if there is no answer to speak of.
-    pub(crate) async fn perform(self, scene: &Scene<'_>, process: &Process) -> Option<Answer> {
+    /// What it sets: what, of whom by the name that is asked for, and to which value.
+    pub(crate) fn word(self, pass: Option<&Pass>) -> Option<(What, String, String)> {
+        Some(match self {
+            Self::Change { id, what } => (what.what(), own_id(id), what.value()),
+            Self::Reset(_) => (What::Password, pass?.user.clone(), NEW_PASSWORD.into()),
+            Self::Password(_) => (What::Password, pass?.user.clone(), pass?.other_password().into()),
+            Self::Details { name, .. } => (What::Name, pass?.user.clone(), person_name(name)),
+            Self::Product(n) => (What::Product, PRODUCT.into(), product_name(n)),
+            _ => return None,
+        })
+    }
+
+    /// Does it; how it ended, and the answer if there is one to speak of.
+    pub(crate) async fn perform(
+        self,
+        scene: &Scene<'_>,
+        process: &Process,
+        pass: Option<&Pass>,
+    ) -> (End, Option<Answer>) {
+        let well = match self {
+            Self::Backfill => run(&process.app, None).await.is_ok_and(|summary| summary.tally.errors == 0),
+            Self::Deliver => {
+                scene.app.deliver_mail_through(&process.app).await;
+                true
+            }
+            Self::Clock(seconds) => {
+                scene.app.clock.advance_seconds(seconds);
+                true
+            }
+            _ => {
+                let answer = self.ask(scene, process, pass).await;
+                return (answer.as_ref().map_or(End::Nothing, End::of), answer);
+            }
+        };
+        (if well { End::Done } else { End::Failed }, None)
+    }
+
+    /// Asks, as anybody or as an administrator, or as a person with an account; `None` if that has nothing to
+    /// show.
+    async fn ask(self, scene: &Scene<'_>, process: &Process, pass: Option<&Pass>) -> Option<Answer> {
         let Process { nobody, admin, .. } = process;
         Some(match self {
             Self::Intake { email, keyed } => {
@@ -127,35 +216,52 @@ impl Op {
             }
             Self::Change { id, what } => admin.patch(&path(id), what.body()).await,
             Self::Delete(id) => admin.delete(&path(id)).await,
-            Self::Register(n) => {
-                let body = json!({ "name": "Ana", "email": address(n), "password": PASSWORD });
-                nobody.post("/auth/register", body).await
-            }
-            Self::Login(n) => nobody.login(&address(n), PASSWORD).await,
-            Self::Forgot(n) => nobody.post("/auth/forgot-password", json!({ "email": address(n) })).await,
-            Self::Reset(n) => {
-                let token = scene.app.reset_tokens(&address(n)).into_iter().next()?;
-                let body = json!({ "token": token, "new_password": NEW_PASSWORD });
-                nobody.post("/auth/reset-password", body).await
-            }
             Self::Track { id, value } => {
                 let body = json!({ "customer_id": tracked_id(id), "feature_id": "seats", "value": value });
                 admin.post("/v1/track", body).await
             }
             Self::TrackKeyed { id, key } => admin.post("/v1/track", keyed_track(scene.phase, id, key)).await,
+            Self::Check(id) => {
+                let body = json!({ "customer_id": tracked_id(id), "feature_id": "seats" });
+                admin.post("/v1/check", body).await
+            }
+            Self::Product(n) => put_product(admin, &product_name(n)).await,
             Self::Credentials(id) => admin.post(&format!("{}/credentials", path(id)), json!({})).await,
-            Self::Backfill => {
-                drop(run(&process.app, None).await);
-                return None;
-            }
-            Self::Deliver => {
+            Self::Forgot(person) => {
+                let body = json!({ "email": address(named(person, pass)) });
+                let answer = nobody.post("/auth/forgot-password", body).await;
+                // As a rule the stream brings it at once.
                 scene.app.deliver_mail_through(&process.app).await;
-                return None;
+                answer
             }
-            Self::Clock(seconds) => {
-                scene.app.clock.advance_seconds(seconds);
-                return None;
+            _ => return self.ask_for_oneself(nobody, pass).await,
+        })
+    }
+
+    /// Asks what a person with an account asks.
+    async fn ask_for_oneself(self, nobody: &Actor, pass: Option<&Pass>) -> Option<Answer> {
+        let own = || pass.map(|pass| nobody.with_token(pass.token.as_str()));
+        Some(match self {
+            Self::Register(n) => {
+                let body = json!({ "name": "Ana", "email": address(n), "password": PASSWORD });
+                nobody.post("/auth/register", body).await
             }
+            Self::Login { person, new } => nobody.login(&address(named(person, pass)), password(new)).await,
+            Self::Reset(_) => {
+                let body = json!({ "token": pass?.token, "new_password": NEW_PASSWORD });
+                nobody.post("/auth/reset-password", body).await
+            }
+            Self::Password(_) => {
+                let pass = pass?;
+                let body = json!({ "current_password": pass.password, "new_password": pass.other_password() });
+                own()?.post("/auth/change-password", body).await
+            }
+            Self::Details { name, .. } => own()?.patch("/auth/me", json!({ "name": person_name(name) })).await,
+            Self::Logout(_) => {
+                let own = own()?;
+                own.send(own.request("POST", "/auth/logout"), Body::empty()).await
+            }
+            _ => return None,
         })
     }
 }
@@ -170,14 +276,48 @@ impl Change {
         }
     }
 
+    fn what(self) -> What {
+        match self {
+            Self::Email(_) => What::Email,
+            Self::Phone(_) => What::Phone,
+            Self::Inactive | Self::Active => What::Status,
+        }
+    }
+
+    /// As the record has it.
+    fn value(self) -> String {
+        match self {
+            Self::Email(n) => address(n),
+            Self::Phone(n) => format!("+91{}", phone(n)),
+            Self::Inactive => "inactive".into(),
+            Self::Active => "active".into(),
+        }
+    }
+
     fn body(self) -> Value {
         match self {
             Self::Email(n) => json!({ "email": address(n) }),
             Self::Phone(n) => json!({ "phone": phone(n) }),
-            Self::Inactive => json!({ "status": "inactive" }),
-            Self::Active => json!({ "status": "active" }),
+            Self::Inactive | Self::Active => json!({ "status": self.value() }),
         }
     }
+}
+
+/// Makes the product that everybody has, or gives it another name.
+pub(crate) async fn put_product(admin: &Actor, name: &str) -> Answer {
+    let items = json!([{ "feature_id": "seats", "included_usage": 1_000_000 }]);
+    let product = json!({ "name": name, "is_default": true, "items": items });
+    admin.put(&format!("/v1/products/{PRODUCT}"), product).await
+}
+
+/// The number of the address that `person` enters: of somebody who was let in, if anybody was.
+pub(crate) fn named(person: u64, pass: Option<&Pass>) -> u64 {
+    pass.map_or(person, |pass| pass.name)
+}
+
+/// The first password, or the new one.
+pub(crate) fn password(new: bool) -> &'static str {
+    if new { NEW_PASSWORD } else { PASSWORD }
 }
 
 /// The key of a submission.
@@ -214,8 +354,17 @@ fn path(id: u64) -> String {
     format!("/v1/customers/{}", own_id(id))
 }
 
-fn address(n: u64) -> String {
+/// An e-mail address.
+pub(crate) fn address(n: u64) -> String {
     format!("e{n}@x.io")
+}
+
+fn product_name(n: u64) -> String {
+    format!("Pro {n}")
+}
+
+fn person_name(n: u64) -> String {
+    format!("Ana {n}")
 }
 
 fn phone(n: u64) -> String {

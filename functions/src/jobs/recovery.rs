@@ -4,7 +4,6 @@ use shared::app::App;
 use shared::clock::Time;
 use shared::domain::message::Message;
 use shared::domain::recovery::{RecoveryLog, ResetTicket, token};
-use shared::domain::user::User;
 use shared::http::ApiError;
 use shared::notify::{Letter, template};
 use shared::store::key::Key;
@@ -22,26 +21,26 @@ pub(super) async fn letter(app: &App, message: &Message, now: Time) -> Result<Op
     let Some(user) = user else { return Ok(None) };
     let customer = app.store.customer_of(&user).await?;
     let Some(to) = recovery_recipient(app, customer.as_ref(), &user) else { return Ok(None) };
-    if !issue(app, message, &user, now).await? {
+    let token = token(&app.keys, message, &user);
+    let ticket = ResetTicket::new(&token, &user, now);
+    if !issue(app, message, &ticket, now).await? {
         return Ok(None);
     }
-    let token = token(&app.keys, message);
     Ok(Some(template::password_reset(to, user.name.as_ref(), &token, base_url(app))))
 }
 
-/// Stores the ticket of the message's link; `false` if the user has had enough for now.
-async fn issue(app: &App, message: &Message, user: &User, now: Time) -> Result<bool, ApiError> {
-    let ticket = ResetTicket::new(&token(&app.keys, message), user, now);
+/// Stores the ticket of the message's link; `false` if its user has had enough for now.
+async fn issue(app: &App, message: &Message, ticket: &ResetTicket, now: Time) -> Result<bool, ApiError> {
     let mut races = Backoff::new();
     loop {
-        let log: Option<RecoveryLog> = app.store.get(&Key::recovery_log(user.user_id)).await?;
-        let log = log.unwrap_or_else(|| RecoveryLog::empty(user.user_id));
+        let log: Option<RecoveryLog> = app.store.get(&Key::recovery_log(ticket.user_id)).await?;
+        let log = log.unwrap_or_else(|| RecoveryLog::empty(ticket.user_id));
         let read = log.version;
         let Some(mut log) = log.admit(message.message_id, now) else { return Ok(false) };
         log.version = read + 1;
         let mut transaction = app.store.transaction();
         transaction.replace(&log, read, Conflict::Changed);
-        transaction.create_over_expired(&ticket, now.unix_seconds(), Conflict::HandledBefore);
+        transaction.create_over_expired(ticket, now.unix_seconds(), Conflict::HandledBefore);
         match transaction.commit(&app.store).await {
             // The ticket is there: this message is being delivered once more.
             Ok(()) | Err(Refused::Conflict(Conflict::HandledBefore)) => return Ok(true),

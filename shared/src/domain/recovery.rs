@@ -53,10 +53,12 @@ impl ResetTicket {
     }
 }
 
-/// The token that `message` carries: the same at every delivery.
+/// The token that `message` carries to `user`: the same at every delivery until their credentials
+/// change. Were it the same afterwards, too, a second delivery would revive the link that changed them.
 #[must_use]
-pub fn token(keys: &KeyRing, message: &Message) -> Secret {
-    let mac = keys.mac("password-reset", &[message.message_id.as_bytes(), message.nonce.as_bytes()]);
+pub fn token(keys: &KeyRing, message: &Message, user: &User) -> Secret {
+    let epoch = user.credential_epoch.to_be_bytes();
+    let mac = keys.mac("password-reset", &[message.message_id.as_bytes(), message.nonce.as_bytes(), &epoch]);
     Secret::new(hex::encode(mac))
 }
 

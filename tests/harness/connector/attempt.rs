@@ -66,7 +66,7 @@ impl Attempt {
                 if let Some(body) = earlier {
                     return Ok(faults::answered(body));
                 }
-                self.connector.lock().plan.spare();
+                self.connector.lock().plan.spare(kind);
                 self.pass(inner, request).await
             }
             Kind::Kill { after } => {
