@@ -48,6 +48,7 @@ const UNNOTICED: &[(&str, &[&str], &str)] = &[
     ("stripe_event", &[ALL, "event_type", "outcome", "handled_at"], "not all change something; Stripe asks twice"),
     ("parked_event", &[ALL, "created", "change"], "that something waited is no promise that it still does"),
     ("replay", &[ALL], "only with something parked there is something to do"),
+    ("recheck", &[ALL, "shared"], "only with somebody who waits there is something to look at"),
 ];
 
 /// The same of kinds that are about one asker alone.
@@ -60,7 +61,7 @@ const OF_THE_ASKER: &[(&str, &[&str], &str)] = &[
     ),
     ("reset_ticket", &[ALL, "epoch"], "whoever has lost their link asks for another"),
     ("recovery_log", &[ALL, "sent"], "it only bounds how often they ask"),
-    ("notice", &[ALL, "notice", "subject", "day"], "it only bounds how often they are told"),
+    ("notice", &[ALL, "subject", "day"], "it only bounds how often they are told"),
 ];
 
 /// Stands in for everything that a table may hold, made by those who make it.

@@ -9,7 +9,7 @@ use super::{World, text};
 type Row<'a> = (&'a str, Vec<(&'a str, &'a str)>);
 
 /// Kinds that are written over the version that was read.
-const VERSIONED: [&str; 12] = [
+const VERSIONED: [&str; 13] = [
     "balance",
     "customer",
     "email_members",
@@ -17,6 +17,7 @@ const VERSIONED: [&str; 12] = [
     "login_attempts",
     "outbox",
     "product",
+    "recheck",
     "recovery_log",
     "replay",
     "reset_ticket",
@@ -181,6 +182,8 @@ fn row_of<'a>(pk: &'a str, sk: &'a str) -> Option<Row<'a>> {
         ("LOGIN", "") => ("login_attempts", vec![("identifier", id)]),
         ("RESET", "") => ("reset_ticket", vec![("sha256", id)]),
         ("RECOVERY", "") => ("recovery_log", vec![("user_id", id)]),
+        ("NOTICE", "") => ("notice", vec![("notice", id.split_once('#')?.0)]),
+        ("RECHECK", "") => ("recheck", Vec::new()),
         _ => return None,
     })
 }
