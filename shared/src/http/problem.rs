@@ -85,8 +85,6 @@ pub enum ApiError {
     RateLimited(i64),
     /// The idempotency key was used with another body.
     IdempotencyMismatch,
-    /// A request with this idempotency key is still running.
-    IdempotencyInProgress,
     /// There is no such customer.
     CustomerNotFound,
     /// There is no such user.
@@ -177,7 +175,6 @@ impl ApiError {
             Self::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
             Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::IdempotencyMismatch => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_mismatch"),
-            Self::IdempotencyInProgress => (StatusCode::CONFLICT, "idempotency_in_progress"),
             Self::CustomerNotFound => (StatusCode::NOT_FOUND, "customer_not_found"),
             Self::UserNotFound => (StatusCode::NOT_FOUND, "user_not_found"),
             Self::ProductNotFound => (StatusCode::NOT_FOUND, "product_not_found"),
@@ -217,7 +214,6 @@ impl ApiError {
             Self::PayloadTooLarge => "The body is larger than this route takes.".into(),
             Self::RateLimited(seconds) => format!("Too many requests from this address; try again in {seconds} s."),
             Self::IdempotencyMismatch => "This `Idempotency-Key` was used with another body.".into(),
-            Self::IdempotencyInProgress => "A request with this `Idempotency-Key` is still running.".into(),
             Self::CustomerNotFound => "There is no such customer.".into(),
             Self::UserNotFound => "There is no such user.".into(),
             Self::ProductNotFound => "There is no such product.".into(),
