@@ -25,6 +25,7 @@ use shared::store::retry::Backoff;
 use shared::store::{Conflict, Refused, StoreError, Transaction};
 
 use crate::account::unheld;
+use crate::doubt::Doubt;
 use crate::stripe_customer::intend_subscriptions;
 
 /// One request and what stays the same however often it is planned anew.
@@ -108,7 +109,7 @@ impl Creation {
     pub async fn run_from(&self, picture: Picture) -> Result<Created, ApiError> {
         let mut drawn = Drawn::default();
         let mut trials_used = BTreeSet::new();
-        let mut races = Backoff::new();
+        let (mut races, mut doubt) = (Backoff::new(), Doubt::default());
         let mut first = Some(picture);
         loop {
             let picture = match first.take() {
@@ -127,18 +128,19 @@ impl Creation {
             if self.products.choice.as_ref().is_some_and(|choice| offer.product(&choice.product_id).is_none()) {
                 return Err(ApiError::ProductNotFound);
             }
-            let new = New {
-                customer_id: self.new_id,
-                now: self.now,
-                placeholder_domain: &self.app.settings.placeholder_email_domain,
-            };
             let email_free = picture.found.email_holder.is_none();
-            let plan = plan(&self.request, picture.found, new)?;
+            let plan = match self.decide(picture.found, &picture.lists) {
+                Ok(plan) => plan,
+                Err(refusal) => {
+                    doubt.once(refusal)?;
+                    continue;
+                }
+            };
             let trier = trier(&plan);
             let known = Known { lists: &picture.lists, intents: &picture.intents, email_free };
             match self.execute(plan, known, offer, &mut drawn).await? {
                 Ok(created) => return self.with_usage(created, picture.usage).await,
-                Err(Conflict::StripeCustomerTaken) => return Err(ApiError::StripeIdTaken),
+                Err(Conflict::StripeCustomerTaken) => doubt.once(ApiError::StripeIdTaken)?,
                 Err(Conflict::TrialUsed) => {
                     let used = self.app.store.trials_used(&picture.catalogue, trier.0, trier.1.as_deref()).await?;
                     trials_used = used;
@@ -225,6 +227,20 @@ impl Creation {
         Ok(created)
     }
 
+    /// What is to be done on what was read. Every error is a refusal.
+    fn decide(&self, found: Found, lists: &MemberLists) -> Result<Plan, ApiError> {
+        let new = New {
+            customer_id: self.new_id,
+            now: self.now,
+            placeholder_domain: &self.app.settings.placeholder_email_domain,
+        };
+        let plan = plan(&self.request, found, new)?;
+        if joins_address(&plan) {
+            self.refuse_crowd(lists)?;
+        }
+        Ok(plan)
+    }
+
     async fn replay(&self, marker: &IdempotencyMarker) -> Result<Created, ApiError> {
         let (customer, usage) =
             tokio::join!(self.app.store.customer(marker.customer_id), self.app.store.usage(marker.customer_id));
@@ -243,9 +259,6 @@ impl Creation {
         drawn: &mut Drawn,
     ) -> Result<Result<Created, Conflict>, ApiError> {
         let lists = known.lists;
-        if joins_address(&plan) {
-            self.refuse_crowd(lists)?;
-        }
         let mut transaction = self.app.store.transaction();
         let mut warnings = Vec::new();
         let (status, before, customer) = match plan {

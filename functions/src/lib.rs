@@ -13,6 +13,7 @@
 mod account;
 mod billing;
 pub mod creation;
+mod doubt;
 pub mod endpoints;
 pub mod expand;
 pub mod jobs;

@@ -44,6 +44,7 @@ use crate::pause::{Gates, Pause};
 use crate::policy;
 use crate::recording;
 use crate::stale::Answers;
+use crate::torn::Tear;
 
 /// The tap. Clones share everything: give one to the SDK and keep another.
 #[derive(Clone)]
@@ -109,6 +110,7 @@ struct State {
     plan: Plan,
     gates: Gates,
     answers: Answers,
+    torn: u64,
     recording: Option<Vec<Call>>,
     /// Whether every request asks what it consumes.
     metered: bool,
@@ -193,7 +195,19 @@ impl Connector {
     /// timeouts go on meanwhile.
     #[must_use]
     pub fn pause(&self, at: &When) -> Pause {
-        self.lock().gates.arm(at)
+        self.lock().gates.arm(at, None)
+    }
+
+    /// The same of the `nth` batch read, in its middle: it is sent as two. It meets no fault.
+    #[must_use]
+    pub fn tear(&self, nth: u64, tear: Tear) -> Pause {
+        self.lock().gates.arm(&When::Operation("BatchGetItem", nth), Some(tear))
+    }
+
+    /// How many batch reads came torn to the SDK. Never reset.
+    #[must_use]
+    pub fn torn(&self) -> u64 {
+        self.lock().torn
     }
 
     /// How many faults came to pass since the last `reset`: 0 means the test tested nothing.
@@ -265,7 +279,7 @@ impl Connector {
         Some(Attempt { connector: self.clone(), sequence, operation, fault, gate })
     }
 
-    fn rewritten(&self, operation: &str, mut request: HttpRequest) -> HttpRequest {
+    fn rewritten(&self, operation: &str, request: HttpRequest) -> HttpRequest {
         let (rewrite, metered) = {
             let state = self.lock();
             (state.rewrite.clone(), state.metered)
@@ -274,19 +288,22 @@ impl Connector {
             return request;
         }
         let bytes = request.body().bytes().unwrap_or_default();
-        if let Ok(mut json) = serde_json::from_slice::<Value>(bytes) {
-            if let Some(rewrite) = rewrite {
-                rewrite(operation, &mut json);
-            }
-            if metered {
-                recording::ask(&mut json);
-            }
-            let body = json.to_string();
-            request.headers_mut().insert("content-length", body.len().to_string());
-            *request.body_mut() = SdkBody::from(body);
+        let Ok(mut json) = serde_json::from_slice::<Value>(bytes) else { return request };
+        if let Some(rewrite) = rewrite {
+            rewrite(operation, &mut json);
         }
-        request
+        if metered {
+            recording::ask(&mut json);
+        }
+        carrying(request, json.to_string())
     }
+}
+
+/// `request` with another body.
+fn carrying(mut request: HttpRequest, body: String) -> HttpRequest {
+    request.headers_mut().insert("content-length", body.len().to_string());
+    *request.body_mut() = SdkBody::from(body);
+    request
 }
 
 impl fmt::Debug for Connector {

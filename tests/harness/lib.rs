@@ -20,6 +20,7 @@ pub mod rng;
 mod stale;
 pub mod stripe;
 pub mod stripe_api;
+pub mod torn;
 pub mod world;
 
 pub use actor::{Actor, Answer};

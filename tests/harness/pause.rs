@@ -6,6 +6,7 @@
 use tokio::sync::watch;
 
 use crate::faults::When;
+use crate::torn::Tear;
 
 /// A call that is held back, as a test sees it. Dropping it lets the call go on.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ impl Pause {
 pub(crate) struct Gate {
     reached: watch::Sender<bool>,
     open: watch::Receiver<bool>,
+    /// The call is a batch read that is held in its middle.
+    pub(crate) tear: Option<Tear>,
 }
 
 impl Gate {
@@ -54,7 +57,7 @@ struct Armed {
 }
 
 impl Gates {
-    pub(crate) fn arm(&mut self, at: &When) -> Pause {
+    pub(crate) fn arm(&mut self, at: &When, tear: Option<Tear>) -> Pause {
         let (operation, left) = match *at {
             When::Call(n) => (None, n),
             When::Operation(name, n) => (Some(name), n),
@@ -62,7 +65,7 @@ impl Gates {
         };
         assert!(left > 0, "calls are counted from 1");
         let ((reached, see), (open, wait)) = (watch::channel(false), watch::channel(false));
-        self.0.push(Armed { operation, left, gate: Gate { reached, open: wait } });
+        self.0.push(Armed { operation, left, gate: Gate { reached, open: wait, tear } });
         Pause { reached: see, open }
     }
 

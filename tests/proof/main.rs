@@ -22,6 +22,7 @@ mod scene;
 mod schedules;
 mod singles;
 mod tally;
+mod torn;
 mod uses;
 mod words;
 

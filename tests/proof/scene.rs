@@ -4,6 +4,7 @@
 use std::pin::pin;
 
 use harness::faults::When;
+use harness::pause::Pause;
 use harness::{Answer, TestApp};
 use serde_json::{Value, json};
 
@@ -63,20 +64,7 @@ impl Scene {
         one: impl Future<Output = A>,
         two: impl Future<Output = B>,
     ) -> (A, B) {
-        let pause = self.one.connector.pause(&at);
-        let mut one = pin!(one);
-        let early = tokio::select! {
-            biased;
-            answer = &mut one => Some(answer),
-            () = pause.reached() => None,
-        };
-        let second = two.await;
-        pause.resume();
-        let first = match early {
-            Some(answer) => answer,
-            None => one.await,
-        };
-        (first, second)
+        meanwhile(&self.one.connector.pause(&at), one, two).await
     }
 
     /// Both create, at the moment of the seed.
@@ -106,6 +94,27 @@ impl Scene {
         let found: Vec<_> = world.of("login_attempts").iter().map(|item| item["comparisons"].as_u64()).collect();
         require(found == [Some(wanted)], || format!("{wanted} guesses are charged as {found:?}"))
     }
+}
+
+/// Runs both; the second while the first is held by `pause`, or after it.
+pub(crate) async fn meanwhile<A, B>(
+    pause: &Pause,
+    one: impl Future<Output = A>,
+    two: impl Future<Output = B>,
+) -> (A, B) {
+    let mut one = pin!(one);
+    let early = tokio::select! {
+        biased;
+        answer = &mut one => Some(answer),
+        () = pause.reached() => None,
+    };
+    let second = two.await;
+    pause.resume();
+    let first = match early {
+        Some(answer) => answer,
+        None => one.await,
+    };
+    (first, second)
 }
 
 /// Each of these is answered one of `statuses`.

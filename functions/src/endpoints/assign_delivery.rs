@@ -12,7 +12,7 @@ use shared::domain::customer::Customer;
 use shared::domain::user::User;
 use shared::http::caller::Admin;
 use shared::http::fields::{Fields, FromFields, Opaque, Patch};
-use shared::http::idempotency::{Answer, Idempotency, IdempotencyKey, replayed};
+use shared::http::idempotency::{Answer, Idempotency, IdempotencyKey, earlier, replayed};
 use shared::http::problem::Problem;
 use shared::http::{ApiError, JsonBody};
 use shared::ids::UserId;
@@ -115,7 +115,7 @@ impl Assignment {
     async fn run(&self) -> Result<Response, ApiError> {
         let mut races = Backoff::new();
         loop {
-            if let Some(marker) = self.earlier().await? {
+            if let Some(marker) = earlier(self.key.as_ref(), &self.app, self.now).await? {
                 return self.replay(&marker).await;
             }
             let customer = one_customer(&self.app, &self.request.customer.0).await?;
@@ -129,11 +129,6 @@ impl Assignment {
                 Err(refused) => return Err(refused.into()),
             }
         }
-    }
-
-    async fn earlier(&self) -> Result<Option<IdempotencyMarker>, ApiError> {
-        let Some(key) = &self.key else { return Ok(None) };
-        key.replay(key.read(&self.app).await?, self.now)
     }
 
     /// Writes the assignment on the customer that was read, while the delivery boy is there, and its

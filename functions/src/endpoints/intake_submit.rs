@@ -13,7 +13,7 @@ use shared::domain::intake::{self, Plan, Submission};
 use shared::domain::message::{Message, MessageKind};
 use shared::domain::product::ProductId;
 use shared::http::fields::{Fields, FromFields};
-use shared::http::idempotency::{Answer, Idempotency, IdempotencyKey, replayed};
+use shared::http::idempotency::{Answer, Idempotency, IdempotencyKey, earlier, replayed};
 use shared::http::problem::Problem;
 use shared::http::{ApiError, JsonBody};
 use shared::ids::{Crn, CustomerId};
@@ -180,6 +180,10 @@ impl Intake {
                 self.commit(StatusCode::OK, Some(*before), after, &lists, session).await
             }
             Plan::AlreadyCustomer(customer) => {
+                // A lead of this very submission may have paid meanwhile.
+                if earlier(self.key.as_ref(), &self.app, self.now).await?.is_some() {
+                    return Ok(Err(Conflict::HandledBefore));
+                }
                 self.notice(&customer).await?;
                 Err(ApiError::CustomerExists)
             }

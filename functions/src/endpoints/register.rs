@@ -16,7 +16,7 @@ use shared::domain::product::Product;
 use shared::domain::start::Offer;
 use shared::domain::user::User;
 use shared::http::fields::{Fields, FromFields};
-use shared::http::idempotency::{Answer, Idempotency, IdempotencyKey, replayed};
+use shared::http::idempotency::{Answer, Idempotency, IdempotencyKey, earlier, replayed};
 use shared::http::problem::Problem;
 use shared::http::{ApiError, JsonBody};
 use shared::ids::{CustomerId, UserId};
@@ -113,10 +113,12 @@ impl Registration {
         let (mut drawn, mut hash) = (Drawn::default(), None);
         let mut races = Backoff::new();
         loop {
-            if let Some(answer) = self.replay(&batch).await? {
-                return Ok(answer);
+            if let Some(marker) = self.marker(&batch)? {
+                return self.replay(&marker).await;
             }
-            self.refuse_taken(&batch).await?;
+            if let Some((user, customer)) = self.holder(&batch).await? {
+                return self.refuse_taken(user, customer).await;
+            }
             let hashed = match hash.take() {
                 Some(hash) => hash,
                 None => self.app.passwords.hash(&self.request.password).await?,
@@ -173,11 +175,13 @@ impl Registration {
         }
     }
 
-    /// The same account again, with a session of its own.
-    async fn replay(&self, batch: &Batch) -> Result<Option<Response>, ApiError> {
+    fn marker(&self, batch: &Batch) -> Result<Option<IdempotencyMarker>, ApiError> {
         let Some(key) = &self.key else { return Ok(None) };
-        let found: Option<IdempotencyMarker> = batch.get(&key.key())?;
-        let Some(marker) = key.replay(found, self.now)? else { return Ok(None) };
+        key.replay(batch.get(&key.key())?, self.now)
+    }
+
+    /// The same account again, with a session of its own.
+    async fn replay(&self, marker: &IdempotencyMarker) -> Result<Response, ApiError> {
         let customer = self.app.store.customer(marker.customer_id).await?;
         let user = match &customer {
             Some(customer) => self.app.store.login_of(customer).await?,
@@ -187,7 +191,7 @@ impl Registration {
         // way in any more.
         let untouched = |user: &User| user.enabled && user.token_version == 1 && user.credential_epoch == 1;
         let user = user.filter(untouched).ok_or(ApiError::EmailTaken)?;
-        Ok(Some(replayed(self.answer(user))))
+        Ok(replayed(self.answer(user)))
     }
 
     fn answer(&self, user: User) -> Response {
@@ -195,8 +199,8 @@ impl Registration {
         no_store(StatusCode::CREATED, RegisteredView { account: user.into(), session })
     }
 
-    /// Refuses an address that anybody has, and tells whoever that is, at most once a day.
-    async fn refuse_taken(&self, batch: &Batch) -> Result<(), ApiError> {
+    /// Whoever has the address: a login, a customer, or both.
+    async fn holder(&self, batch: &Batch) -> Result<Option<(Option<User>, Option<Customer>)>, ApiError> {
         let guard: Option<Guard> = batch.get(&Key::login(&self.request.email))?;
         let list: Option<EmailMembers> = batch.get(&Key::email_members(&self.request.email))?;
         let member = list.and_then(|list| list.members.first().copied());
@@ -209,8 +213,14 @@ impl Registration {
             (None, Some(customer)) => self.app.store.login_of(customer).await?,
             (None, None) => None,
         };
-        if user.is_none() && customer.is_none() {
-            return Ok(());
+        Ok((user.is_some() || customer.is_some()).then_some((user, customer)))
+    }
+
+    /// Refuses an address that somebody has, and tells whoever that is, at most once a day; unless it is
+    /// this very registration that made them meanwhile.
+    async fn refuse_taken(&self, user: Option<User>, customer: Option<Customer>) -> Result<Response, ApiError> {
+        if let Some(marker) = earlier(self.key.as_ref(), &self.app, self.now).await? {
+            return self.replay(&marker).await;
         }
         self.tell(user, customer).await?;
         Err(ApiError::EmailTaken)

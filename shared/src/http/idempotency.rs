@@ -10,7 +10,6 @@ use axum::http::{HeaderValue, Response};
 use super::problem::ApiError;
 use crate::app::App;
 use crate::clock::Time;
-use crate::store::StoreError;
 use crate::store::key::Key;
 use crate::store::marker::IdempotencyMarker;
 
@@ -98,11 +97,16 @@ impl Idempotency {
             Some(_) => Err(ApiError::IdempotencyMismatch),
         }
     }
+}
 
-    /// Reads its marker.
-    pub async fn read(&self, app: &App) -> Result<Option<IdempotencyMarker>, StoreError> {
-        app.store.get(&self.key()).await
-    }
+/// The earlier answer to the same request, if it came under a key: its marker is read now, by itself.
+///
+/// Whoever is about to refuse because of what came in one batch asks for it once more. `BatchGetItem` is
+/// no snapshot, as AWS documents: each item is strongly consistent, but a transaction may commit between
+/// two of them. So the batch may hold what the same request wrote a moment ago beside the marker of before.
+pub async fn earlier(key: Option<&Idempotency>, app: &App, now: Time) -> Result<Option<IdempotencyMarker>, ApiError> {
+    let Some(key) = key else { return Ok(None) };
+    key.replay(app.store.get(&key.key()).await?, now)
 }
 
 /// What a marker keeps of an answer.

@@ -4,13 +4,14 @@ use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::byte_stream::ByteStream;
+use aws_smithy_types::byte_stream::{AggregatedBytes, ByteStream};
 
-use super::Connector;
+use super::{Connector, carrying};
 use crate::faults::{self, CallInfo, Kind};
 use crate::pause::Gate;
 use crate::recording;
 use crate::stale::Question;
+use crate::torn::{Tear, merged};
 
 /// An attempt under way. Dropping it, answered or not, is what finishes it in the recording.
 pub(super) struct Attempt {
@@ -29,6 +30,9 @@ impl Attempt {
         request: HttpRequest,
     ) -> Result<HttpResponse, ConnectorError> {
         if let Some(gate) = &self.gate {
+            if let Some(tear) = gate.tear {
+                return self.torn(tear, gate, inner, request).await;
+            }
             gate.wait().await;
         }
         let Some(kind) = self.fault else { return self.pass(inner, request).await };
@@ -78,6 +82,25 @@ impl Attempt {
                 std::future::pending().await
             }
         }
+    }
+
+    /// Sends the batch in two parts; whatever others do while it is held is done in between.
+    async fn torn(
+        &self,
+        tear: Tear,
+        gate: &Gate,
+        inner: &SharedHttpConnector,
+        request: HttpRequest,
+    ) -> Result<HttpResponse, ConnectorError> {
+        let [first, second] = tear.parts(request.body().bytes().unwrap_or_default());
+        let again = request.try_clone().expect("a request in memory");
+        let before = carry_out(inner, carrying(request, first)).await?;
+        gate.wait().await;
+        let after = carry_out(inner, carrying(again, second)).await?;
+        let answer = merged(&before, &after);
+        self.note(&answer, None);
+        self.connector.lock().torn += 1;
+        Ok(faults::answered(answer))
     }
 
     /// Sends the request; what the answer says was consumed is noted if anybody wants to know, and the
@@ -130,8 +153,8 @@ impl Drop for Attempt {
 }
 
 /// Sends the request and waits for the last byte of its answer.
-async fn carry_out(inner: &SharedHttpConnector, request: HttpRequest) -> Result<(), ConnectorError> {
+async fn carry_out(inner: &SharedHttpConnector, request: HttpRequest) -> Result<Vec<u8>, ConnectorError> {
     let response = inner.call(request).await?;
     let body = ByteStream::new(response.into_body()).collect().await;
-    body.map(drop).map_err(|error| ConnectorError::io(error.into()))
+    body.map(AggregatedBytes::to_vec).map_err(|error| ConnectorError::io(error.into()))
 }
