@@ -92,6 +92,7 @@ mod tests {
     use super::*;
     use crate::domain::customer::Origin;
     use crate::ids::{Crn, CustomerId, UserId};
+    use crate::text::Name;
 
     const NOW: Time = Time::from_unix_seconds(1_795_176_000);
 
@@ -104,6 +105,22 @@ mod tests {
 
     fn session(id: &str, stripe_customer: Option<&str>) -> Session {
         Session { id: id.into(), stripe_customer: stripe_customer.map(Into::into), product_id: None }
+    }
+
+    fn product(id: &str) -> Product {
+        Product {
+            id: ProductId::parse(id).unwrap(),
+            name: Name::parse(id).unwrap(),
+            group: None,
+            is_default: false,
+            force_paid_default: false,
+            price: None,
+            free_trial: None,
+            items: Vec::new(),
+            created_at: NOW,
+            updated_at: NOW,
+            version: 1,
+        }
     }
 
     #[test]
@@ -138,6 +155,36 @@ mod tests {
         let customer = Customer { status: Status::Active, user_id, stripe_id: Some("cus_1".into()), ..lead() };
         for stripe_customer in [None, Some("cus_1"), Some("cus_2")] {
             assert!(matches!(decide(&customer, Outcome::Paid, &session("cs_3", stripe_customer), NOW), Effect::None));
+        }
+    }
+
+    #[test]
+    fn a_payment_is_for_what_its_session_was_made_for_else_for_what_the_customer_came_for_last() {
+        let catalogue = [product("first"), product("last")];
+        let id = |text: &str| ProductId::parse(text).ok();
+        let own = |text: &str| Session { product_id: id(text), ..session("cs_1", None) };
+        let came_back = Customer { product_id: id("last"), ..lead() };
+        assert_eq!(own("first").product_for(&came_back, &catalogue), id("first"));
+        assert_eq!(own("gone").product_for(&came_back, &catalogue), id("last"), "the catalogue has it no more");
+        assert_eq!(session("cs_1", None).product_for(&came_back, &catalogue), id("last"));
+        assert_eq!(own("first").product_for(&lead(), &catalogue), id("first"));
+        let customer = Customer { status: Status::Active, user_id: Some(UserId(NOW.new_id())), ..lead() };
+        assert_eq!(own("first").product_for(&customer, &catalogue), None, "who waits for nothing gets nothing");
+    }
+
+    #[test]
+    fn a_payment_completes_whoever_lacks_a_reference_a_login_a_product_or_their_stripe_customer() {
+        let user_id = Some(UserId(NOW.new_id()));
+        let whole = Customer { status: Status::Active, user_id, stripe_id: Some("cus_1".into()), ..lead() };
+        let again = |customer: &Customer| decide(customer, Outcome::Paid, &session("cs_2", Some("cus_1")), NOW);
+        assert!(matches!(again(&whole), Effect::None));
+        for lacking in [
+            Customer { customer_reference: None, ..whole.clone() },
+            Customer { user_id: None, ..whole.clone() },
+            Customer { product_id: ProductId::parse("first").ok(), ..whole.clone() },
+            Customer { stripe_id: None, ..whole.clone() },
+        ] {
+            assert!(matches!(again(&lacking), Effect::Activate(_)));
         }
     }
 }

@@ -174,4 +174,45 @@ mod tests {
         assert!(compared < MAX_COMPARISONS, "{compared}");
         assert_eq!(guess(&mut attempts, "home", NOW.plus_seconds(2_500)), Verdict::Compare);
     }
+
+    #[test]
+    fn a_window_of_an_hour_is_over_when_it_is_over() {
+        let mut attempts = Attempts::default();
+        for seconds in [0, 1, 2, WINDOW_SECONDS - 1] {
+            guess(&mut attempts, "a", NOW.plus_seconds(seconds));
+        }
+        assert_eq!((attempts.window_start, attempts.comparisons), (NOW.unix_seconds(), 4));
+        assert_eq!((attempts.addresses["a"], attempts.version), (4, 4));
+        let next = NOW.plus_seconds(WINDOW_SECONDS);
+        guess(&mut attempts, "b", next);
+        assert_eq!((attempts.window_start, attempts.comparisons), (next.unix_seconds(), 1));
+        assert!(!attempts.addresses.contains_key("a"));
+        assert_eq!(attempts.expires_at(next), next.unix_seconds() + 4_500);
+        assert_eq!(attempts.succeeded("b").version, 6);
+    }
+
+    #[test]
+    fn beyond_a_hundred_addresses_every_new_one_counts_as_failing_and_none_is_remembered() {
+        let addresses = (0..MAX_ADDRESSES).map(|n| (format!("bad-{n}"), 1)).collect();
+        let comparisons = MAX_COMPARISONS_OF_FAILING_ADDRESSES - 1;
+        let window_start = NOW.unix_seconds();
+        let mut attempts = Attempts { window_start, comparisons, addresses, ..Attempts::default() };
+        assert_eq!(guess(&mut attempts, "new", NOW), Verdict::Compare);
+        assert_eq!(attempts.addresses.len(), MAX_ADDRESSES);
+        assert_eq!(guess(&mut attempts, "newer", NOW), Verdict::Dummy);
+    }
+
+    #[test]
+    fn whoever_failed_in_no_way_is_as_nobody_who_tried() {
+        let blank = Attempts::default();
+        let (_, charged) = blank.clone().charge("a", NOW);
+        assert!(blank.is_blank() && charged.clone().succeeded("a").is_blank());
+        for failed in [
+            Attempts { failures: 1, ..blank.clone() },
+            Attempts { comparisons: 1, ..blank.clone() },
+            Attempts { addresses: charged.addresses, ..blank },
+        ] {
+            assert!(!failed.is_blank(), "{failed:?}");
+        }
+    }
 }

@@ -306,6 +306,8 @@ mod tests {
         assert_eq!((taken.deducted, taken.balance.granted, taken.balance.remaining), (32, 35, 3));
         let used: Vec<_> = taken.usage.buckets.iter().map(|bucket| bucket.used).collect();
         assert_eq!(used, [30, 2]);
+        let again = take(&products, Some(&taken.usage), 1, NOW);
+        assert_eq!((again.balance.usage, again.balance.remaining), (33, 2), "each counts on from its own");
     }
 
     #[test]
@@ -389,5 +391,35 @@ mod tests {
         assert!(balance(&products, None, &feature(), NOW).is_none());
         assert!(balances(&products, &[], NOW).is_empty());
         assert_eq!(take(&products, None, 5, NOW).deducted, 0);
+    }
+
+    #[test]
+    fn every_feature_has_the_balance_of_its_own_usage() {
+        let bread = |item: &mut Item| item.feature_id = FeatureId::parse("loaves").unwrap();
+        let products = [held("a", 10, |_| {}), held("b", 3, bread)];
+        let used = take(&products, None, 4, NOW).usage;
+        let all = balances(&products, &[used], NOW);
+        let left: Vec<_> = all.iter().map(|(feature, balance)| (feature.as_str(), balance.remaining)).collect();
+        assert_eq!(left, [("litres", 6), ("loaves", 3)]);
+    }
+
+    #[test]
+    fn what_was_used_of_a_product_that_rests_is_kept_and_of_one_that_is_gone_forgotten() {
+        let all = [held("a", 10, |_| {}), held("b", 5, |_| {}), held("c", 5, |_| {})];
+        let used = take(&all, None, 20, NOW).usage;
+        let [a, b, _] = all;
+        let rests = HeldProduct { status: ProductStatus::Scheduled, ..b };
+        let kept = take(&[a, rests], Some(&used), 0, NOW).usage.buckets;
+        let kept: Vec<_> = kept.iter().map(|bucket| (bucket.product_id.as_str(), bucket.used)).collect();
+        assert_eq!(kept, [("a", 10), ("b", 5)]);
+    }
+
+    #[test]
+    fn a_week_has_seven_days_and_a_year_twelve_months() {
+        let around = |interval, seconds: i64| period(NOW, Some(interval), NOW.plus_seconds(seconds));
+        let week = |n: i64| NOW.plus_seconds(n * 604_800);
+        assert_eq!(around(Interval::Week, 604_799), (NOW, Some(week(1))));
+        assert_eq!(around(Interval::Week, 604_800), (week(1), Some(week(2))));
+        assert_eq!(around(Interval::Year, 365 * DAY), (NOW.plus_months(12), Some(NOW.plus_months(24))));
     }
 }

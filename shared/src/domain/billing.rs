@@ -270,6 +270,9 @@ mod tests {
     fn a_payment_and_its_refund_meet_whichever_comes_first() {
         let waiting = Payment::given_back(None, "ch_1", somebody(), &refund(30)).unwrap();
         assert_eq!(Payment::given_back(Some(&waiting), "ch_1", somebody(), &refund(20)), None);
+        assert_eq!(Payment::given_back(Some(&waiting), "ch_1", somebody(), &refund(30)), None, "as much waits already");
+        let more = Payment::given_back(Some(&waiting), "ch_1", somebody(), &refund(40)).unwrap();
+        assert_eq!((more.customer_id, more.refund), (Some(somebody()), Some(refund(40))));
         let paid = Payment::paid(Some(&waiting), "ch_1", "in_1").unwrap();
         assert_eq!((paid.invoice_id.as_deref(), paid.refund.as_ref()), (Some("in_1"), Some(&refund(30))));
         assert_eq!(Payment::paid(Some(&paid), "ch_1", "in_2"), None);

@@ -72,3 +72,54 @@ pub fn with_own_password(mut user: User, hash: String, now: Time) -> User {
     user.updated_at = now;
     user
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contact::EmailAddress;
+    use crate::domain::message::MessageKind;
+    use crate::domain::user::Role;
+    use crate::ids::UserId;
+
+    const NOW: Time = Time::from_unix_seconds(1_795_176_000);
+
+    fn user() -> User {
+        User::new(UserId(NOW.new_id()), EmailAddress::parse("a@x.io").unwrap(), Role::Customer, NOW)
+    }
+
+    #[test]
+    fn a_temporary_password_is_the_same_at_every_delivery_until_its_key_is_retired() {
+        let (keys, _) = KeyRing::generate();
+        let message = Message::to_user(MessageKind::Invitation, &user(), NOW);
+        let first = temporary_password(&keys, keys.signing_kid(), &message).unwrap();
+        assert_eq!(first.expose().len(), TEMPORARY_PASSWORD_CHARS);
+        assert_eq!(temporary_password(&keys, keys.signing_kid(), &message), Some(first));
+        assert_eq!(temporary_password(&keys, "retired", &message), None);
+    }
+
+    #[test]
+    fn a_temporary_password_works_for_seven_days_and_their_own_for_good() {
+        let end = NOW.plus_seconds(604_800);
+        for user in [
+            with_temporary_password(user(), "lent".into(), "k1", NOW),
+            with_handed_over_password(user(), "lent".into(), NOW),
+        ] {
+            assert_eq!(user.usable_hash(end.plus_seconds(-1)), Some("lent"));
+            assert_eq!(user.usable_hash(end), None);
+            assert_eq!(with_own_password(user, "own".into(), NOW).usable_hash(end), Some("own"));
+        }
+    }
+
+    #[test]
+    fn what_ends_a_password_ends_the_sessions_and_the_links_that_were_there_before() {
+        let before = user();
+        for after in [
+            without_password(before.clone(), NOW),
+            with_handed_over_password(before.clone(), "lent".into(), NOW),
+            with_own_password(before.clone(), "own".into(), NOW),
+        ] {
+            assert_eq!(after.credential_epoch, before.credential_epoch + 1);
+            assert_eq!(after.token_version, before.token_version + 1);
+        }
+    }
+}

@@ -228,3 +228,39 @@ impl Customer {
         self.contact.email.as_ref().filter(|email| !email.is_placeholder(placeholder_domain))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_status_is_read_as_it_is_written() {
+        for status in [Status::PendingPayment, Status::PaymentFailed, Status::Trial, Status::Active, Status::Inactive] {
+            let written = serde_json::to_value(status).unwrap();
+            assert_eq!(Status::parse(written.as_str().unwrap()), Ok(status));
+        }
+        assert!(Status::parse("Active").is_err());
+    }
+
+    #[test]
+    fn blanks_are_filled_and_what_is_set_stays() {
+        let email = EmailAddress::parse("b@x.io").ok();
+        let other = Contact { name: Name::parse("Bea").ok(), email, ..Contact::default() };
+        let mut contact = Contact { name: Name::parse("Ana").ok(), ..Contact::default() };
+        assert!(contact.fill_blanks(&other));
+        assert_eq!(contact, Contact { name: Name::parse("Ana").ok(), ..other.clone() });
+        assert!(!contact.fill_blanks(&other), "nothing is blank any more");
+    }
+
+    #[test]
+    fn metadata_is_text_at_rest_and_comes_back_as_it_was() {
+        let now = Time::from_unix_seconds(1_795_176_000);
+        let mut customer = Customer::new(CustomerId(now.new_id()), Status::Active, Origin::Api, now);
+        customer.metadata = json!({ "": 1.5, "a": { "b": null } }).as_object().unwrap().clone();
+        let written = serde_json::to_value(&customer).unwrap();
+        assert!(written["metadata"].is_string());
+        assert_eq!(serde_json::from_value::<Customer>(written).unwrap(), customer);
+    }
+}

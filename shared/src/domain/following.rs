@@ -90,7 +90,7 @@ fn is_reachable(customer: &Customer, user: &User, placeholder_domain: &str) -> b
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contact::EmailAddress;
+    use crate::contact::{Country, EmailAddress, Phone};
     use crate::domain::customer::{Origin, Status};
     use crate::domain::onboarding::customer_placeholder;
     use crate::domain::user::Role;
@@ -157,5 +157,20 @@ mod tests {
         let mut nameless = after.clone();
         nameless.contact.name = None;
         assert!(!invited(&nameless, &user), "they could be reached before");
+    }
+
+    #[test]
+    fn a_phone_follows_as_a_name_does_and_whom_their_own_login_reached_is_not_invited() {
+        let (before, user) = unreachable();
+        let mut after = with_address(&before);
+        after.contact.phone = Phone::parse("+919876543210", Country::INDIA).ok();
+        let followed = follow(&before, &after, &user, true, DOMAIN, NOW).unwrap();
+        assert!(followed.user.phone.is_some() && followed.user.phone == after.contact.phone);
+        let by_phone = User { phone: after.contact.phone.clone(), ..user.clone() };
+        let by_email = User { email: EmailAddress::parse("own@x.io").unwrap(), ..user };
+        for reached in [by_phone, by_email] {
+            let followed = follow(&before, &after, &reached, true, DOMAIN, NOW).unwrap();
+            assert!(followed.invitation.is_none());
+        }
     }
 }

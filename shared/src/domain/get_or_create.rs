@@ -276,4 +276,17 @@ mod tests {
         user.role = Role::DeliveryBoy;
         assert_eq!(plan(&request, found(&user), new()).unwrap_err(), Refusal::NotACustomer);
     }
+
+    #[test]
+    fn a_whole_link_is_there_already_and_one_of_either_with_another_is_refused() {
+        let email = EmailAddress::parse("u@x.io").unwrap();
+        let mut user = User::new(UserId(NOW.new_id()), email, Role::Customer, NOW);
+        let mut linked = customer(None, Status::Active, Origin::Api);
+        (linked.user_id, user.customer_v2_id) = (Some(user.user_id), Some(linked.internal_id));
+        assert_eq!(link_named(&linked, user.clone()), Ok(None));
+        let elsewhere = User { customer_v2_id: Some(CustomerId(NOW.new_id())), ..user.clone() };
+        assert_eq!(link_named(&linked, elsewhere), Err(Refusal::AlreadyLinked));
+        linked.user_id = Some(UserId(NOW.new_id()));
+        assert_eq!(link_named(&linked, user), Err(Refusal::AlreadyLinked));
+    }
 }

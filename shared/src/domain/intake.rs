@@ -118,4 +118,19 @@ mod tests {
             assert!(matches!(plan, Plan::AlreadyCustomer(_)));
         }
     }
+
+    #[test]
+    fn the_metadata_of_the_latest_form_replaces_the_earlier_and_none_leaves_it() {
+        let area = |text: &str| serde_json::json!({ "area": text }).as_object().unwrap().clone();
+        let before = Customer { metadata: area("north"), ..customer(Status::PendingPayment, Origin::Intake) };
+        let after = |metadata: Metadata| {
+            let form = Submission { metadata, ..submission("Ana") };
+            let Plan::ReturningLead { after, .. } = plan(form, Some(before.clone()), before.internal_id, NOW) else {
+                panic!("expected the lead to return");
+            };
+            after.metadata
+        };
+        assert_eq!(after(Metadata::new()), area("north"));
+        assert_eq!(after(area("south")), area("south"));
+    }
 }

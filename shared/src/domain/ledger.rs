@@ -309,6 +309,8 @@ impl Reservation {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::contact::EmailAddress;
     use crate::domain::customer::{Origin, Status};
@@ -354,6 +356,40 @@ mod tests {
         assert_eq!(entry.untouched(Some(&customer(5, Some(2))), None), Ok(()), "{kept}");
         assert_eq!(entry.untouched(Some(&customer(3, None)), None), Err(Spared::CustomerChanged));
         assert_eq!(entry.untouched(None, None), Err(Spared::CustomerGone));
+    }
+
+    #[test]
+    fn a_login_that_somebody_wrote_to_since_is_spared_too() {
+        let entry = Entry { customer: None, ..entry(None) };
+        let now = Time::from_unix_seconds(1_795_176_000);
+        let user = User::new(UserId(Uuid::max()), EmailAddress::parse("u@x.io").unwrap(), Role::Customer, now);
+        assert_eq!(entry.untouched(None, Some(&User { version: 1, ..user.clone() })), Ok(()));
+        assert_eq!(entry.untouched(None, Some(&User { version: 2, ..user })), Err(Spared::UserChanged));
+        assert_eq!(entry.untouched(None, None), Err(Spared::UserGone));
+    }
+
+    #[test]
+    fn no_two_reasons_to_spare_an_entry_read_the_same() {
+        use Spared::{CustomerChanged, CustomerGone, CustomerUsed, UserChanged, UserGone};
+        let all = [CustomerChanged, UserChanged, CustomerGone, UserGone, CustomerUsed];
+        assert_eq!(all.map(Spared::reason).into_iter().collect::<BTreeSet<_>>().len(), all.len());
+    }
+
+    #[test]
+    fn a_tally_adds_up_each_by_itself_and_a_run_can_be_undone_for_ninety_days() {
+        let tally = |n: u64| Tally {
+            created: n,
+            linked: 2 * n,
+            numbered: 3 * n,
+            crns: 4 * n,
+            skipped: 5 * n,
+            ambiguous: 6 * n,
+            errors: 7 * n,
+            total: 28 * n,
+        };
+        assert_eq!(tally(3).plus(tally(10)), tally(13));
+        let run = Run::new(Uuid::nil(), RunKind::Backfill, Time::from_unix_seconds(0));
+        assert_eq!(run.expires_at, 7_776_000);
     }
 
     #[test]

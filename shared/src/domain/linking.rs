@@ -174,12 +174,19 @@ mod tests {
         assert_eq!((again.user_id, again.review), (None, Some(Review::Due)));
         assert_eq!(customer_again(&one, decided, NOW), None, "the pair itself stays");
         assert_eq!(user_again(&login, decided, NOW), None);
+        let elsewhere = User { customer_v2_id: Some(customer().internal_id), ..user() };
+        assert_eq!(user_again(&elsewhere, decided, NOW), None);
     }
 
     #[test]
     fn a_row_that_does_not_wait_is_left_alone() {
         assert_eq!(customer_again(&customer(), None, NOW), None);
-        let waiting = Customer { review: Some(Review::Ambiguous), ..customer() };
-        assert_eq!(customer_again(&waiting, None, NOW).and_then(|after| after.review), Some(Review::Due));
+        let staged = Customer { review: Some(Review::Staged), ..customer() };
+        assert_eq!(customer_again(&staged, None, NOW), None, "a migration comes by");
+        let later = NOW.plus_seconds(1);
+        let again = customer_again(&Customer { review: Some(Review::Ambiguous), ..customer() }, None, later).unwrap();
+        assert_eq!((again.review, again.updated_at), (Some(Review::Due), later));
+        let again = user_again(&User { review: Some(Review::Ambiguous), ..user() }, None, later).unwrap();
+        assert_eq!((again.review, again.updated_at), (Some(Review::Due), later));
     }
 }

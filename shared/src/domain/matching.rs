@@ -89,4 +89,12 @@ mod tests {
         assert_eq!(candidates(0, 3).user(), Match::None);
         assert_eq!(candidates(3, 0).customer(), Match::None);
     }
+
+    #[test]
+    fn only_what_was_ambiguous_is_due_when_it_is_reached_differently() {
+        assert_eq!(Review::Ambiguous.reached_differently(), Review::Due);
+        for waiting in [Review::Staged, Review::Due] {
+            assert_eq!(waiting.reached_differently(), waiting);
+        }
+    }
 }

@@ -137,3 +137,45 @@ impl Message {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contact::EmailAddress;
+    use crate::domain::user::Role;
+
+    const NOW: Time = Time::from_unix_seconds(1_795_176_000);
+
+    #[test]
+    fn a_message_says_whom_it_is_for() {
+        let (email, customer_id) = (EmailAddress::parse("a@x.io").unwrap(), CustomerId(NOW.new_id()));
+        let mut user = User::new(UserId(NOW.new_id()), email, Role::Customer, NOW);
+        (user.customer_v2_id, user.credential_epoch) = (Some(customer_id), 3);
+        let message = Message::to_user(MessageKind::Invitation, &user, NOW);
+        assert_eq!((message.user_id, message.customer_id, message.epoch), (Some(user.user_id), Some(customer_id), 3));
+        let message = Message::to_customer(MessageKind::AlreadyCustomer, customer_id, NOW);
+        assert_eq!((message.user_id, message.customer_id), (None, Some(customer_id)));
+        let id = NOW.new_id();
+        let message = Message::to_whom_it_concerns(MessageKind::PasswordReset, "a@x.io".into(), id, NOW);
+        assert_eq!((message.message_id, message.identifier.as_deref()), (id, Some("a@x.io")));
+    }
+
+    #[test]
+    fn what_is_done_names_nobody_and_is_kept_for_a_week() {
+        let message = Message::to_whom_it_concerns(MessageKind::PasswordReset, "a@x.io".into(), NOW.new_id(), NOW);
+        let done = message.done(MessageState::Sent, NOW);
+        assert_eq!((done.state, done.identifier), (MessageState::Sent, None));
+        assert_eq!(done.expires_at, Some(NOW.unix_seconds() + 604_800));
+    }
+
+    #[test]
+    fn each_time_it_waits_twice_as_long_as_before_until_that_is_most_of_a_day() {
+        let mut message = Message::to_customer(MessageKind::AlreadyCustomer, CustomerId(NOW.new_id()), NOW);
+        assert_eq!(message.due_at, NOW.plus_seconds(300));
+        for minutes in [10, 20, 40, 80, 160, 320, 640, 1_280, 1_280] {
+            message = message.redriven(NOW);
+            assert_eq!(message.due_at, NOW.plus_seconds(minutes * 60));
+        }
+        assert_eq!(message.redrives, 9);
+    }
+}

@@ -149,3 +149,96 @@ fn new_account(customer: &Customer, email: EmailAddress, frozen: &Frozen) -> Use
     user.phone.clone_from(&customer.contact.phone);
     user
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contact::{Country, Phone};
+    use crate::domain::customer::{Contact, Origin};
+
+    const NOW: Time = Time::from_unix_seconds(1_795_176_000);
+    const DOMAIN: &str = "earlybird.local";
+
+    fn customer(status: Status) -> Customer {
+        let mut customer = Customer::new(CustomerId(NOW.new_id()), status, Origin::Api, NOW);
+        customer.contact.email = EmailAddress::parse("a@x.io").ok();
+        customer
+    }
+
+    fn account() -> User {
+        User::new(UserId(NOW.new_id()), EmailAddress::parse("a@x.io").unwrap(), Role::Customer, NOW)
+    }
+
+    fn existing() -> Login {
+        Login::Existing(Box::new(account()))
+    }
+
+    fn new() -> Login {
+        Login::New(account().email)
+    }
+
+    fn linked(customer: &Customer, login: Login, terms: Terms) -> Linked {
+        let (crn, number) = (Crn::issue("PLE-CVP", 2026, 1), CustomerNumber::issue("PL", 7));
+        let frozen = Frozen { user_id: UserId(NOW.new_id()), crn: Some(crn), number: Some(number), now: NOW };
+        link(customer.clone(), login, &frozen, terms)
+    }
+
+    #[test]
+    fn a_free_account_of_the_address_is_the_login_else_a_free_address_else_a_placeholder() {
+        let (customer, free) = (customer(Status::Active), account());
+        let placeholder = Login::New(customer_placeholder(customer.internal_id, DOMAIN));
+        let choose = |holder: Option<&User>| Login::choose(&customer, holder.cloned(), DOMAIN);
+        assert_eq!(choose(Some(&free)), Login::Existing(Box::new(free.clone())));
+        assert_eq!(choose(None), Login::New(free.email.clone()));
+        let taken = User { customer_v2_id: Some(CustomerId(NOW.new_id())), ..free };
+        assert_eq!(choose(Some(&taken)), placeholder);
+    }
+
+    #[test]
+    fn a_number_is_drawn_for_whoever_has_none() {
+        let numbered = User { customer_number: Some(CustomerNumber::issue("PL", 1)), ..account() };
+        assert!(existing().needs_number() && new().needs_number());
+        assert!(!Login::Existing(Box::new(numbered)).needs_number());
+    }
+
+    #[test]
+    fn a_status_lets_the_login_in_or_shuts_it_out_and_what_was_found_out_opens_nothing() {
+        let enabled = |status, before: bool, terms| {
+            let user = User { enabled: before, ..account() };
+            linked(&customer(status), Login::Existing(Box::new(user)), terms).user.enabled
+        };
+        let found = Terms::Found { invite: true };
+        assert!(enabled(Status::Active, false, Terms::Decided));
+        assert!(enabled(Status::Active, true, found) && !enabled(Status::Active, false, found));
+        assert!(!enabled(Status::Inactive, true, Terms::Decided) && !enabled(Status::Inactive, true, found));
+    }
+
+    #[test]
+    fn whoever_is_new_may_sign_in_and_can_be_reached_is_invited_on_such_terms() {
+        let invited = |customer: &Customer, login, terms| linked(customer, login, terms).invitation.is_some();
+        let by_email = customer(Status::Active);
+        let phone = Phone::parse("+919876543210", Country::INDIA).ok();
+        let by_phone = Customer { contact: Contact { phone, ..Contact::default() }, ..by_email.clone() };
+        let nowhere = Customer { contact: Contact::default(), ..by_email.clone() };
+        for terms in [Terms::Decided, Terms::Found { invite: true }] {
+            assert!(invited(&by_email, new(), terms) && invited(&by_phone, new(), terms));
+            assert!(!invited(&nowhere, new(), terms));
+            assert!(!invited(&by_email, existing(), terms));
+            assert!(!invited(&customer(Status::Inactive), new(), terms));
+        }
+        for terms in [Terms::Uninvited, Terms::Found { invite: false }] {
+            assert!(!invited(&by_email, new(), terms));
+        }
+    }
+
+    #[test]
+    fn a_new_login_goes_on_where_another_of_its_id_ended_and_one_that_exists_stays() {
+        let mut made = linked(&customer(Status::Active), new(), Terms::Decided);
+        made.begin_login_at(5);
+        assert_eq!((made.user.version, made.user.credential_epoch), (5, 5));
+        assert_eq!(made.invitation.unwrap().epoch, 5);
+        let mut taken = linked(&customer(Status::Active), existing(), Terms::Decided);
+        taken.begin_login_at(5);
+        assert_eq!((taken.user.version, taken.user.credential_epoch), (0, 1));
+    }
+}

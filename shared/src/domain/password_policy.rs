@@ -72,6 +72,7 @@ mod tests {
         assert!(verdict("fourteen chars").is_err());
         assert!(verdict("fifteen chars !").is_ok());
         assert!(verdict("ünïcödé cöünts!").is_ok());
+        assert!(verdict(&format!("{}z", "x y".repeat(341))).is_ok());
         assert!(verdict(&"x y".repeat(342)).is_err());
     }
 

@@ -63,3 +63,16 @@ impl Currency {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_currency_is_three_letters_of_any_case() {
+        assert_eq!(Currency::parse("InR").unwrap(), Currency::parse("inr").unwrap());
+        for bad in ["", "in", "inrs", "in1", "in "] {
+            assert!(Currency::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

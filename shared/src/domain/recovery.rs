@@ -125,6 +125,7 @@ mod tests {
             let now = NOW.plus_seconds(n * 300);
             log = log.admit(now.new_id(), now).expect("one in five minutes");
             assert_eq!(log.clone().admit(now.new_id(), now.plus_seconds(299)), None);
+            assert_eq!(log.expires_at, now.unix_seconds() + 3_600);
         }
         assert_eq!(log.clone().admit(NOW.new_id(), NOW.plus_seconds(1_800)), None);
         assert!(log.admit(NOW.new_id(), NOW.plus_seconds(3_600)).is_some());

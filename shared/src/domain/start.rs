@@ -98,7 +98,7 @@ impl Offer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::product::Group;
+    use crate::domain::product::{FreeTrial, Group, ProductStatus};
     use crate::text::Name;
 
     const NOW: Time = Time::from_unix_seconds(1_795_176_000);
@@ -123,6 +123,10 @@ mod tests {
         (0..groups).map(|group| default_of(group, &format!("p{group}"))).collect()
     }
 
+    fn choice(id: &str, paid: bool) -> Choice {
+        Choice { product_id: ProductId::parse(id).unwrap(), quantity: 2, paid }
+    }
+
     #[test]
     fn a_default_of_one_group_more_than_there_may_be_has_no_room() {
         let full = catalogue(MAX_DEFAULT_GROUPS);
@@ -143,5 +147,35 @@ mod tests {
         let mut held = Vec::new();
         assert!(offer.start(&mut held, None, NOW).is_empty());
         assert_eq!(held.len(), MAX_DEFAULT_GROUPS);
+    }
+
+    #[test]
+    fn what_somebody_chose_is_tried_unless_it_was_paid_for_or_tried_before() {
+        let free_trial = Some(FreeTrial { days: 14, card_required: false });
+        let catalogue =
+            [default_of(0, "default"), Product { is_default: false, free_trial, ..default_of(0, "chosen") }];
+        let started = |paid: bool, trials_used: &BTreeSet<ProductId>| {
+            let offer = Offer { catalogue: &catalogue, defaults: true, trials_used, stripe_configured: true };
+            let mut held = Vec::new();
+            assert!(offer.start(&mut held, Some(&choice("chosen", paid)), NOW).is_empty());
+            let [only]: [HeldProduct; 1] = held.try_into().expect("the default of its group gives way");
+            assert_eq!((only.id.as_str(), only.quantity), ("chosen", 2));
+            only.status
+        };
+        let used = BTreeSet::from([catalogue[1].id.clone()]);
+        assert_eq!(started(false, &BTreeSet::new()), ProductStatus::Trialing);
+        assert_eq!(started(true, &BTreeSet::new()), ProductStatus::Active);
+        assert_eq!(started(false, &used), ProductStatus::Active);
+    }
+
+    #[test]
+    fn what_stripe_said_of_a_product_before_stays() {
+        let two = catalogue(2);
+        let offer = Offer { catalogue: &two, defaults: true, trials_used: &BTreeSet::new(), stripe_configured: true };
+        let subscription_id = Some("sub_1".into());
+        let subscribed = HeldProduct { subscription_id, ..two[0].attach(1, Terms::Paid, NOW) };
+        let mut held = vec![subscribed.clone()];
+        assert!(offer.start(&mut held, Some(&choice("p0", true)), NOW).is_empty());
+        assert_eq!(held, [subscribed, two[1].attach(1, Terms::Free, NOW)]);
     }
 }

@@ -300,6 +300,9 @@ mod tests {
         // What is held is held whether or not the catalogue still has it.
         assert!(apply(&mut held, &event("sub_1", 1, Stage::Updated, ProductStatus::PastDue), None, NOW));
         assert_eq!(held[0].status, ProductStatus::PastDue);
+        let renamed = Product { name: Name::parse("Pro").unwrap(), ..product("pro", false) };
+        assert!(apply(&mut held, &event("sub_1", 2, Stage::Updated, ProductStatus::Active), Some(&renamed), NOW));
+        assert_eq!(held[0].name.as_str(), "pro");
     }
 
     #[test]
@@ -331,10 +334,37 @@ mod tests {
             ("incomplete_expired", Some(ProductStatus::Expired)),
             ("unpaid", Some(ProductStatus::PastDue)),
             ("paused", Some(ProductStatus::PastDue)),
+            ("active", Some(ProductStatus::Active)),
+            ("canceled", Some(ProductStatus::Canceled)),
             ("trialing", Some(ProductStatus::Trialing)),
             ("something new", None),
         ] {
             assert_eq!(status_of(theirs), ours, "{theirs}");
         }
+    }
+
+    #[test]
+    fn a_product_follows_what_was_made_for_it_if_it_still_waits() {
+        let pro = product("pro", false);
+        let free = product("free", true).attach(1, Terms::Free, NOW);
+        let mut held = vec![free, pro.attach(1, Terms::Paid, NOW)];
+        assert_eq!(follow_made(&mut held[..1], &pro.id, "sub_1"), Made::Unwanted, "it is gone");
+        assert_eq!(follow_made(&mut held, &pro.id, "sub_1"), Made::Followed);
+        assert_eq!(held[1].subscription_id.as_deref(), Some("sub_1"));
+        assert_eq!(follow_made(&mut held, &pro.id, "sub_1"), Made::Known);
+        for (subscription, at) in [("sub_1", 0), ("sub_2", 1)] {
+            apply(&mut held, &event(subscription, at, Stage::Created, ProductStatus::Active), Some(&pro), NOW);
+            assert_eq!(follow_made(&mut held, &pro.id, "sub_1"), Made::Known, "an event was faster");
+            assert_eq!(follow_made(&mut held, &pro.id, "sub_3"), Made::Unwanted, "it has another");
+        }
+    }
+
+    #[test]
+    fn a_trial_ends_when_stripe_says_so() {
+        let mut trial = event("sub_1", 0, Stage::Created, ProductStatus::Trialing);
+        let end = NOW.plus_seconds(9);
+        trial.subscription.trial_end = Some(end);
+        assert_eq!(after(&[&trial]).status_at(end.plus_seconds(-1)), ProductStatus::Trialing);
+        assert_eq!(after(&[&trial]).status_at(end), ProductStatus::Expired);
     }
 }

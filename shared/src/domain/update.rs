@@ -292,6 +292,12 @@ mod tests {
     }
 
     #[test]
+    fn only_a_patch_that_sets_a_value_has_one() {
+        assert_eq!(Patch::Set(1).value(), Some(&1));
+        assert_eq!(Patch::<u8>::Clear.value().or(Patch::Keep.value()), None);
+    }
+
+    #[test]
     fn the_logins_name_follows_as_long_as_it_is_the_customers() {
         let mut customer = Customer::new(CustomerId(NOW.new_id()), Status::Active, Origin::Api, NOW);
         let mut user = User::new(UserId(NOW.new_id()), email("a@x.io"), Role::Customer, NOW);
@@ -340,6 +346,7 @@ mod tests {
         found.customer.internal_id = out.customer_v2_id.unwrap();
         let (_, back) = change(&status(Status::Trial), found).user.unwrap();
         assert_eq!((back.enabled, back.token_version), (true, out.token_version));
+        assert!(change(&status(Status::Trial), pair("old@x.io")).user.is_none(), "no session ends");
     }
 
     #[test]
@@ -359,6 +366,7 @@ mod tests {
         let (before, user) = change.user.unwrap();
         assert_eq!((user.customer_v2_id, user.review), (None, Some(Review::Due)));
         assert_eq!(user.customer_number, before.customer_number, "a number is never taken back");
+        assert_eq!(user.email, before.email);
     }
 
     #[test]
@@ -401,5 +409,29 @@ mod tests {
             plan(&request, found(&free), DOMAIN, NOW).unwrap_err(),
             Refusal::Login(get_or_create::Refusal::NotACustomer)
         );
+    }
+
+    #[test]
+    fn a_login_named_after_the_customer_gives_that_name_up_with_the_link() {
+        let request = Request { user_id: Patch::Clear, ..Request::default() };
+        let (mut found, later) = (pair("old@x.io"), NOW.plus_seconds(1));
+        let placeholder = customer_placeholder(found.customer.internal_id, DOMAIN);
+        found.user = found.user.map(|user| User { email: placeholder, ..user });
+        let Plan::Change(change) = plan(&request, found, DOMAIN, later).unwrap() else { panic!("a change") };
+        let (_, user) = change.user.unwrap();
+        assert_eq!((&user.email, user.updated_at), (&user_placeholder(user.user_id, DOMAIN), later));
+    }
+
+    #[test]
+    fn whoever_is_reached_differently_is_ambiguous_no_more() {
+        let review = |request: &Request| {
+            let mut found = pair("old@x.io");
+            found.customer.review = Some(Review::Ambiguous);
+            change(request, found).after.review
+        };
+        let name = Patch::Set(Name::parse("Ana").unwrap());
+        assert_eq!(review(&Request { name, ..Request::default() }), Some(Review::Ambiguous));
+        let email = Patch::Set(email("new@x.io"));
+        assert_eq!(review(&Request { email, ..Request::default() }), Some(Review::Due));
     }
 }

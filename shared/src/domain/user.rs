@@ -163,3 +163,61 @@ impl User {
         self.role == Role::Customer && self.customer_v2_id.is_none()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Time = Time::from_unix_seconds(1_795_176_000);
+
+    /// A customer's account with a password of their own, linked with nobody.
+    fn user() -> User {
+        let email = EmailAddress::parse("a@x.io").unwrap();
+        let user = User::new(UserId(NOW.new_id()), email, Role::Customer, NOW);
+        User { password_hash: Some("hash".into()), ..user }
+    }
+
+    #[test]
+    fn every_role_is_read_as_it_is_written_and_one_by_its_old_name() {
+        for role in [Role::Admin, Role::DeliveryBoy, Role::Customer] {
+            let written = serde_json::to_value(role).unwrap();
+            assert_eq!(Role::parse(written.as_str().unwrap()), Ok(role));
+        }
+        assert_eq!(Role::parse("delivery"), Ok(Role::DeliveryBoy));
+        assert!(Role::parse("root").is_err());
+    }
+
+    #[test]
+    fn only_a_password_of_their_own_activates_an_account() {
+        let temporary = Some(TemporaryPassword { expires_at: None, kid: None });
+        let (blank, lent) = (User { password_hash: None, ..user() }, User { temporary, ..user() });
+        assert!(user().is_activated() && !blank.is_activated() && !lent.is_activated());
+        assert!(lent.must_change_password() && !user().must_change_password());
+    }
+
+    #[test]
+    fn a_password_works_while_its_owner_may_sign_in_and_it_has_not_expired() {
+        assert_eq!(user().usable_hash(NOW), Some("hash"));
+        let shut_out = User { enabled: false, ..user() };
+        assert_eq!(shut_out.usable_hash(NOW), None);
+        let temporary = Some(TemporaryPassword { expires_at: Some(NOW), kid: None });
+        let over = User { temporary, ..user() };
+        assert_eq!(over.usable_hash(NOW), None);
+    }
+
+    #[test]
+    fn a_session_is_of_one_version_of_an_account_that_may_sign_in() {
+        let user = user();
+        assert!(user.honours(user.token_version) && !user.honours(user.token_version + 1));
+        let shut_out = User { enabled: false, ..user };
+        assert!(!shut_out.honours(shut_out.token_version));
+    }
+
+    #[test]
+    fn only_a_customers_login_that_is_nobodys_is_free() {
+        let staff = User { role: Role::DeliveryBoy, ..user() };
+        let taken = User { customer_v2_id: Some(CustomerId(NOW.new_id())), ..user() };
+        assert!(user().is_free_for_customer());
+        assert!(!staff.is_free_for_customer() && !taken.is_free_for_customer());
+    }
+}

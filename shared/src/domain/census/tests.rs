@@ -75,6 +75,7 @@ fn a_pair_is_one_person_and_healthy() {
     assert_eq!((figures.users, figures.customers, figures.linked_users, figures.mutual), (1, 1, 1, 1));
     assert_eq!((figures.unique(), figures.sync_issues(), figures.is_healthy()), (1, 0, true));
     assert_eq!((figures.one_way_links, figures.dangling_links, figures.duplicate_links), (0, 0, 0));
+    assert_eq!(figures.leads, 0);
     assert_eq!((figures.can_login, figures.cannot_login), (1, 0));
     assert_eq!(figures.systems_in_use(), ["users", "customers_v2"]);
     assert_eq!(figures.samples, Samples::default());
@@ -103,7 +104,10 @@ fn two_users_on_one_customer_are_a_pair_a_one_way_link_and_a_duplicate() {
 fn two_customers_on_one_user_are_a_duplicate_too() {
     let figures = figures(&[user(1, Some(1))], &[customer(1, Some(1)), customer(2, Some(1))]);
     assert_eq!((figures.mutual, figures.one_way_links, figures.duplicate_links), (1, 1, 1));
+    let records: Vec<_> = figures.samples.duplicate_links.iter().map(|case| case.internal_id).collect();
+    assert_eq!(records, [Some(customer_id(1)), Some(customer_id(2))]);
     assert_eq!(figures.cannot_login, 0, "the second one has a user who can sign in");
+    assert!(!figures.is_healthy(), "not every customer has its user");
 }
 
 #[test]
