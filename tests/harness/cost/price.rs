@@ -34,7 +34,7 @@ pub const CALL_CPU_MS: f64 = 0.20;
 pub const VERIFY_CPU_MS: f64 = 7.0;
 
 /// CPU of making a hash: by the reference, and then compared by what compares.
-pub const HASH_CPU_MS: f64 = 24.0;
+pub const HASH_CPU_MS: f64 = 37.0;
 
 /// Lambda gives a function a whole vCPU at this memory, and of less a share.
 pub const WHOLE_VCPU_MIB: f64 = 1_769.0;

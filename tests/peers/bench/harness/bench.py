@@ -4,6 +4,7 @@ CPU is compared first: unlike time on the wall it hardly moves when the machine 
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -235,6 +236,17 @@ def arguments():
     return parser.parse_args()
 
 
+@contextlib.contextmanager
+def database(options, directory):
+    """An embedded DynamoDB of its own: it gets slower by what was written to it, whoever did."""
+    server = Server(options.release / "rollcall", directory)
+    options.dynamodb_port = server.dynamodb_port
+    try:
+        yield server.dynamodb_port
+    finally:
+        server.stop()
+
+
 def main():
     options = arguments()
     options.release, options.cache = options.release.resolve(), options.cache.resolve()
@@ -247,22 +259,23 @@ def main():
     result |= {"parameters": {name: getattr(options, name) for name in ("runs", "n", "warm", "inits")}}
     with tempfile.TemporaryDirectory(prefix="rollcall-bench-") as directory:
         directory = Path(directory)
-        server = Server(options.release / "rollcall", directory)
-        options.dynamodb_port, options.mail = server.dynamodb_port, Mail()
+        options.mail = Mail()
         try:
-            proxy = CountingProxy(server.dynamodb_port)
-            for name, description in targets.items():
-                target = Target(name, description, options, directory, proxy.port)
-                result["calls"][name] = count_calls(target, proxy)
-                target.close()
+            with database(options, directory) as port:
+                proxy = CountingProxy(port)
+                for name, description in targets.items():
+                    target = Target(name, description, options, directory, proxy.port)
+                    result["calls"][name] = count_calls(target, proxy)
+                    target.close()
             for run in range(options.runs):
                 figures = {"bare_hash": bare_hashes(options)}
                 order = list(targets)
                 # Who goes first differs from run to run.
                 for name in order[run % len(order) :] + order[: run % len(order)]:
-                    target = Target(name, targets[name], options, directory, server.dynamodb_port)
-                    figures[name] = measure(target, options)
-                    target.close()
+                    with database(options, directory) as port:
+                        target = Target(name, targets[name], options, directory, port)
+                        figures[name] = measure(target, options)
+                        target.close()
                     print(f"run {run + 1} of {options.runs}: {name}", file=sys.stderr)
                 figures["local"] = load_local_server(options, directory)
                 result["runs"].append(figures)
@@ -270,8 +283,6 @@ def main():
             for log in sorted(directory.glob("*.log")):
                 print(f"{log.name}: {log.read_text(errors='replace')[-2000:]}", file=sys.stderr)
             raise
-        finally:
-            server.stop()
     options.out.write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -31,7 +31,7 @@ STEPS = {
     "dashboard": "`GET /admin/dashboard`, of all that the run made by then",
 }
 METHOD = """\
-How it was measured. `tests/peers/bench/run` builds the release binaries, starts one embedded DynamoDB (the local server's), and
+How it was measured. `tests/peers/bench/run` builds the release binaries, starts an embedded DynamoDB (the local server's) for each, and
 hands events of an API Gateway HTTP API to real processes through the Runtime API: Rollcall as one binary per function, each
 peer as one function with all routes (cold starts: also one per function), on AWS's own runtime clients. Rollcall and the peers
 take turns, in {runs} runs of {inits} cold starts per function, then {warm} requests of each kind to warm up and {n} that count;
