@@ -6,6 +6,8 @@
 //! seen as it left it, and the marker or the id as they were before. And a transaction names the first
 //! condition that fails, which need not be that of the marker. What must stay true: such a refusal rests on two
 //! looks. Whatever the first has seen a part of, the second sees whole.
+//! Where only a key tells that two requests are one, as for a registration, its marker alone is read again
+//! (`shared::http::idempotency::earlier`).
 
 use shared::http::ApiError;
 

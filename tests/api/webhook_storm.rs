@@ -265,7 +265,7 @@ async fn a_storm_of_events_ends_as_if_each_had_come_once_and_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "10 000 events"]
+#[ignore = "10 000 events take minutes"]
 async fn a_storm_of_ten_thousand_events_ends_as_if_each_had_come_once_and_in_order() {
     storm(10_000).await;
 }

@@ -158,7 +158,7 @@ async fn every_function_that_may_write_has_a_case_in_which_it_does() {
     let writers: Vec<_> = iter(every_case()).map(Case::writers).buffer_unordered(WIDTH).collect().await;
     let writers: BTreeSet<_> = writers.into_iter().flatten().collect();
     let missing: Vec<_> = may_write().difference(&writers).copied().collect();
-    assert!(missing.is_empty() || is_narrowed(), "no fault meets {missing:?}");
+    assert!(missing.is_empty() || is_narrowed(), "no fault meets {missing:?}: each needs a case in tests/proof/cases");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -91,8 +91,8 @@ fn fail(customer: &Customer, session: &Session, now: Time) -> Effect {
 mod tests {
     use super::*;
     use crate::domain::customer::Origin;
+    use crate::domain::product::tests::plain;
     use crate::ids::{Crn, CustomerId, UserId};
-    use crate::text::Name;
 
     const NOW: Time = Time::from_unix_seconds(1_795_176_000);
 
@@ -105,22 +105,6 @@ mod tests {
 
     fn session(id: &str, stripe_customer: Option<&str>) -> Session {
         Session { id: id.into(), stripe_customer: stripe_customer.map(Into::into), product_id: None }
-    }
-
-    fn product(id: &str) -> Product {
-        Product {
-            id: ProductId::parse(id).unwrap(),
-            name: Name::parse(id).unwrap(),
-            group: None,
-            is_default: false,
-            force_paid_default: false,
-            price: None,
-            free_trial: None,
-            items: Vec::new(),
-            created_at: NOW,
-            updated_at: NOW,
-            version: 1,
-        }
     }
 
     #[test]
@@ -160,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_payment_is_for_what_its_session_was_made_for_else_for_what_the_customer_came_for_last() {
-        let catalogue = [product("first"), product("last")];
+        let catalogue = [plain("first", NOW), plain("last", NOW)];
         let id = |text: &str| ProductId::parse(text).ok();
         let own = |text: &str| Session { product_id: id(text), ..session("cs_1", None) };
         let came_back = Customer { product_id: id("last"), ..lead() };

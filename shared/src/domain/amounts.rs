@@ -63,27 +63,15 @@ fn monthly(price: &Price) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::product::{ProductId, Terms};
+    use crate::domain::product::Terms;
+    use crate::domain::product::tests::plain;
     use crate::ids::CustomerId;
-    use crate::text::Name;
 
     const NOW: Time = Time::from_unix_seconds(1_795_176_000);
 
     fn product(id: &str, amount: u64, currency: &str, interval: Option<Interval>) -> Product {
         let currency = Currency::parse(currency).unwrap();
-        Product {
-            id: ProductId::parse(id).unwrap(),
-            name: Name::parse(id).unwrap(),
-            group: None,
-            is_default: false,
-            force_paid_default: false,
-            price: Some(Price { amount, currency, interval, stripe_price_id: None }),
-            free_trial: None,
-            items: Vec::new(),
-            created_at: NOW,
-            updated_at: NOW,
-            version: 1,
-        }
+        Product { price: Some(Price { amount, currency, interval, stripe_price_id: None }), ..plain(id, NOW) }
     }
 
     fn invoice(at: i64, currency: Option<&str>, status: &str, total: i64, amount_refunded: u64) -> Invoice {

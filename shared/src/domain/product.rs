@@ -346,4 +346,4 @@ fn by_preference(a: &Product, a_terms: Terms, b: &Product, b_terms: Terms) -> Or
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -98,25 +98,13 @@ impl Offer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::product::tests::plain;
     use crate::domain::product::{FreeTrial, Group, ProductStatus};
-    use crate::text::Name;
 
     const NOW: Time = Time::from_unix_seconds(1_795_176_000);
 
     fn default_of(group: usize, id: &str) -> Product {
-        Product {
-            id: ProductId::parse(id).unwrap(),
-            name: Name::parse(id).unwrap(),
-            group: Group::parse(&format!("group-{group}")).ok(),
-            is_default: true,
-            force_paid_default: false,
-            price: None,
-            free_trial: None,
-            items: Vec::new(),
-            created_at: NOW,
-            updated_at: NOW,
-            version: 1,
-        }
+        Product { group: Group::parse(&format!("group-{group}")).ok(), is_default: true, ..plain(id, NOW) }
     }
 
     fn catalogue(groups: usize) -> Vec<Product> {

@@ -174,24 +174,13 @@ fn follow(holding: &mut HeldProduct) {
 mod tests {
     use super::*;
     use crate::domain::product::Group;
+    use crate::domain::product::tests::plain;
     use crate::text::Name;
 
     const NOW: Time = Time::from_unix_seconds(1_795_176_000);
 
     fn product(id: &str, is_default: bool) -> Product {
-        Product {
-            id: ProductId::parse(id).unwrap(),
-            name: Name::parse(id).unwrap(),
-            group: Some(Group::parse("milk").unwrap()),
-            is_default,
-            force_paid_default: false,
-            price: None,
-            free_trial: None,
-            items: Vec::new(),
-            created_at: NOW,
-            updated_at: NOW,
-            version: 1,
-        }
+        Product { group: Some(Group::parse("milk").unwrap()), is_default, ..plain(id, NOW) }
     }
 
     fn event(subscription: &str, at: i64, stage: Stage, status: ProductStatus) -> SubscriptionChange {

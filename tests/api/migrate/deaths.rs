@@ -228,7 +228,7 @@ async fn an_import_that_meets_a_fault_of_any_kind_at_any_call_is_run_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "every kind at every call, where some are drawn otherwise"]
+#[ignore = "11 kinds at every call take minutes; three of them are drawn otherwise"]
 async fn a_fault_of_every_kind_at_every_call_of_a_migration_changes_nothing() {
     let every = Kind::EACH.len();
     faults_of_an_import(every).await;

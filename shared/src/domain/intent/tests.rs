@@ -3,8 +3,8 @@
 use super::*;
 use crate::contact::EmailAddress;
 use crate::domain::customer::{Origin, Status};
+use crate::domain::product::tests::plain;
 use crate::domain::product::{Currency, Interval, Price, Terms};
-use crate::text::Name;
 
 const NOW: Time = Time::from_unix_seconds(1_795_176_000);
 
@@ -115,17 +115,10 @@ fn product(interval: Option<Interval>, stripe_price_id: Option<&str>) -> Product
     let currency = Currency::parse("inr").unwrap();
     let stripe_price_id = stripe_price_id.map(str::to_owned);
     Product {
-        id: ProductId::parse("pro").unwrap(),
-        name: Name::parse("Pro").unwrap(),
-        group: None,
         is_default: true,
         force_paid_default: true,
         price: Some(Price { amount: 5, currency, interval, stripe_price_id }),
-        free_trial: None,
-        items: Vec::new(),
-        created_at: NOW,
-        updated_at: NOW,
-        version: 1,
+        ..plain("pro", NOW)
     }
 }
 

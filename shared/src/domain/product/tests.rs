@@ -4,20 +4,32 @@ use super::*;
 
 const NOW: Time = Time::from_unix_seconds(1_795_176_000);
 
-fn product(id: &str, group: Option<&str>, price: u64, trial: Option<FreeTrial>) -> Product {
-    let currency = Currency::parse("INR").unwrap();
+/// A product called `id`, of no group, for nothing, that nobody gets by default.
+pub(crate) fn plain(id: &str, now: Time) -> Product {
     Product {
         id: ProductId::parse(id).unwrap(),
         name: Name::parse(id).unwrap(),
+        group: None,
+        is_default: false,
+        force_paid_default: false,
+        price: None,
+        free_trial: None,
+        items: Vec::new(),
+        created_at: now,
+        updated_at: now,
+        version: 1,
+    }
+}
+
+fn product(id: &str, group: Option<&str>, price: u64, trial: Option<FreeTrial>) -> Product {
+    let currency = Currency::parse("INR").unwrap();
+    Product {
         group: group.map(|group| Group::parse(group).unwrap()),
         is_default: true,
         force_paid_default: true,
         price: (price > 0).then_some(Price { amount: price, currency, interval: None, stripe_price_id: None }),
         free_trial: trial,
-        items: Vec::new(),
-        created_at: NOW,
-        updated_at: NOW,
-        version: 1,
+        ..plain(id, NOW)
     }
 }
 
