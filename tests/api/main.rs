@@ -46,6 +46,7 @@ mod stripe_subscriptions;
 mod subscriptions;
 mod tidy;
 mod track;
+mod transactions;
 mod undo;
 mod update_customer;
 mod update_me;
