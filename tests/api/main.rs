@@ -37,6 +37,7 @@ mod products;
 mod recovery;
 mod register;
 mod reports;
+mod retention;
 mod secrets;
 mod sessions;
 mod settle;
