@@ -7,6 +7,7 @@ use admin::import::{Finding, Input, Place, Watcher, run as import};
 use admin::{audit, export};
 use functions::jobs::{backfill, migrate};
 use functions::linking::{NotUpdated, Settled, link, unlink};
+use harness::app::START;
 use harness::world::text;
 use harness::{TestApp, World, legacy};
 use serde_json::{Value, json};
@@ -18,6 +19,8 @@ use shared::domain::linking::Refusal;
 use shared::domain::matching::Review;
 use shared::domain::update;
 use shared::ids::{CustomerId, UserId};
+use shared::store::api_key::ApiKey;
+use shared::store::key::Key;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -289,4 +292,25 @@ async fn an_export_has_every_customer_once_and_no_formula() {
     );
     assert!(line(odd.str("internal_id")).starts_with(&expected), "{}", line(odd.str("internal_id")));
     assert!(line(lead.str("client_id")).contains(",pending_payment,"));
+}
+
+#[tokio::test]
+async fn a_key_is_revoked_whatever_became_of_its_version() {
+    let (app, nobody, _) = TestApp::start().await;
+    let store = app.raw_store();
+    // One was made before keys had a version; one is written between the command's read and its write.
+    for (version, update) in [(0, "REMOVE version"), (1, "SET version = version + version")] {
+        let (made, text) = store.create_api_key("ci", START).await.unwrap();
+        let change = store.client().update_item().table_name(store.table());
+        let change = change.set_key(Some(Key::api_key(&made.sha256).attributes())).update_expression(update);
+        change.send().await.unwrap();
+        let system = nobody.with_token(text.expose());
+        system.get("/v1/customers").await.expect(200);
+        let read = ApiKey { version, ..made };
+        // Whoever says so again, on the same picture, finds it done.
+        for _ in 0..2 {
+            store.revoke_api_key(&read, START).await.unwrap();
+            system.get("/v1/customers").await.refused(401, "unauthorized");
+        }
+    }
 }

@@ -17,7 +17,7 @@ use shared::ids::{Crn, CustomerId, UserId};
 use shared::store::key::Key;
 use shared::store::members::MemberLists;
 use shared::store::pointer::{From, Pointer};
-use shared::store::{Conflict, Transaction};
+use shared::store::{Conflict, StoreError, Transaction};
 
 /// The gaps that rows of a legacy system have; each makes one or more rows.
 const GAPS: usize = 10;
@@ -300,4 +300,28 @@ async fn a_counter_never_goes_back() {
     assert_eq!(customer.str("customerId"), "PL24");
     assert!(!store.advance_counter(&Key::number_counter(), 23).await.unwrap());
     assert_eq!(store.last_drawn(&Key::number_counter()).await.unwrap(), 24);
+}
+
+#[tokio::test]
+async fn a_counter_that_fails_is_not_taken_for_one_that_stands_higher() {
+    let (app, ..) = TestApp::start().await;
+    app.connector.inject_with(|_| Some(Kind::InternalError));
+    let moved = app.app.store.advance_counter(&Key::number_counter(), 23).await;
+    assert!(matches!(moved, Err(StoreError::Unavailable(_))), "{moved:?}");
+}
+
+#[tokio::test]
+async fn what_was_issued_is_drawn_past_where_the_counters_are_behind() {
+    let (app, _, admin) = TestApp::start().await;
+    admin.post("/v1/customers", json!({ "id": "a" })).await.expect(201);
+    let store = app.raw_store();
+    for counter in [Key::crn_counter(2026), Key::number_counter()] {
+        let delete = store.client().delete_item().table_name(store.table());
+        delete.set_key(Some(counter.attributes())).send().await.unwrap();
+    }
+    let next = admin.post("/v1/customers", json!({ "id": "b" })).await.expect(201);
+    assert_eq!((next.str("customer_reference"), next.str("customerId")), ("PLE-CVP-2026-000002", "PL2"));
+    let world = app.world().await;
+    world.assert_straight();
+    assert_eq!(world.ahead_of_counters(), Vec::<String>::new());
 }

@@ -1,4 +1,4 @@
-//! The lengths that are promised, at their edge and one beyond it, and the settings of a deployment
+//! The lengths and numbers that are promised, at their edge and one beyond it, and the settings of a deployment
 //! that shape what is issued.
 
 use harness::TestApp;
@@ -71,6 +71,27 @@ async fn an_idempotency_key_has_at_most_255_characters() {
         assert_eq!(again.header("idempotency-replayed"), Some("true"));
         assert_eq!(again.json, first.json);
     }
+}
+
+#[tokio::test]
+async fn an_address_is_that_of_a_hundred_customers_at_most() {
+    let (app, _, admin) = TestApp::start().await;
+    let create = async |n: usize, email: &str| {
+        admin.post("/v1/customers", json!({ "id": format!("c{n}"), "email": email })).await
+    };
+    for n in 0..100 {
+        create(n, "a@x.io").await.expect(201);
+    }
+    let one_more = create(100, "a@x.io").await;
+    create(100, "b@x.io").await.expect(201);
+    let joined = admin.patch("/v1/customers/c100", json!({ "email": "a@x.io" })).await;
+    for refusal in [one_more, joined] {
+        refusal.refused(400, "invalid_request");
+        assert_eq!(refusal.fields(), ["email"]);
+    }
+    admin.delete("/v1/customers/c50").await.expect(200);
+    admin.patch("/v1/customers/c100", json!({ "email": "a@x.io" })).await.expect(200);
+    app.world().await.assert_straight();
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use futures::future::join_all;
 use harness::app::START;
+use harness::faults::Kind;
 use harness::{Actor, TestApp};
 use serde_json::json;
 use shared::domain::attempts::{MAX_COMPARISONS, Verdict};
@@ -113,6 +114,20 @@ async fn a_count_that_came_again_is_not_taken_for_the_one_that_was_read() {
     let (_, late) = store.charge_attempt("somebody", Some(read), "late", START).await.unwrap();
     let counted: Vec<&str> = late.attempts.addresses.keys().map(String::as_str).collect();
     assert_eq!(counted, ["bad", "late"], "the guess in between is not forgotten");
+}
+
+#[tokio::test]
+async fn an_attempt_that_cannot_be_written_down_is_a_failure_and_not_a_wrong_password() {
+    let (app, nobody, _) = TestApp::start().await;
+    with_user(&app, EMAIL, Role::Admin, Some(PASSWORD)).await;
+    // The one charges the attempt, the other takes it off again.
+    for operation in ["PutItem", "DeleteItem"] {
+        app.connector.inject_with(move |call| (call.operation == operation).then_some(Kind::Throttle));
+        nobody.login(EMAIL, PASSWORD).await.refused(503, "unavailable");
+        assert!(app.connector.faults_fired() > 0, "{operation} is never called");
+        app.connector.reset();
+        nobody.login(EMAIL, PASSWORD).await.expect(200);
+    }
 }
 
 #[tokio::test]
