@@ -65,6 +65,17 @@ const FAMILY: [(Source, &str); 2] = [
     ),
 ];
 
+/// A customer who names one user and is named by another.
+const CROSSED: [(Source, &str); 2] = [
+    (
+        Source::Users,
+        r#"{"_id":"named","email":"named@x.io","role":"customer","createdAt":"2024-01-01"}
+{"_id":"naming","email":"naming@x.io","role":"customer","customer_v2_id":"c","createdAt":"2024-01-02"}
+"#,
+    ),
+    (Source::CustomersV2, r#"{"id":"c","status":"active","user_id":"named","created_at":"2024-01-01"}"#),
+];
+
 /// Hears nothing.
 struct Deaf;
 
@@ -206,6 +217,24 @@ async fn of_two_who_point_at_each_other_a_person_says_that_they_are_right_and_th
     assert_eq!((rival.user_id, rival.customer_number, rival.review), (None, None, Some(Review::Due)));
     backfill::run(&app.app, None).await.unwrap();
     assert_healthy(&app).await;
+}
+
+#[tokio::test]
+async fn whom_a_customer_named_until_a_person_said_otherwise_waits_no_longer() {
+    for links in [true, false] {
+        let (app, _, _) = TestApp::start().await;
+        migrated(&app, &CROSSED).await;
+        let world = app.world().await;
+        assert_eq!(text(user(&world, "named"), "review"), "ambiguous", "it is not the only one");
+        let of = legacy_customer(&app, "c").await;
+        let said =
+            if links { link(&app.app, of, user_id("naming"), false).await } else { unlink(&app.app, of, false).await };
+        assert!(matches!(said.unwrap(), Settled::Done(_)), "links: {links}");
+        let world = app.world().await;
+        assert_eq!(text(user(&world, "named"), "review"), "due", "links: {links}");
+        backfill::run(&app.app, None).await.unwrap();
+        assert_healthy(&app).await;
+    }
 }
 
 #[tokio::test]

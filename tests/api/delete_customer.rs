@@ -2,10 +2,10 @@
 
 use functions::jobs::backfill::run;
 use futures::future::join_all;
-use harness::TestApp;
 use harness::app::START;
 use harness::faults::When;
 use harness::stripe::checkout;
+use harness::{TestApp, World};
 use serde_json::json;
 use shared::ids::CustomerId;
 use shared::store::Conflict;
@@ -58,6 +58,30 @@ async fn a_second_stripe_customer_is_free_once_what_was_left_is_removed() {
     let world = app.world().await;
     world.assert_straight();
     assert!(world.of("purge").is_empty());
+}
+
+#[tokio::test]
+async fn what_is_more_than_one_transaction_takes_is_removed_in_one_run() {
+    let (app, nobody, admin) = TestApp::start().await;
+    let body = json!({ "id": "a", "email": "a@x.io", "stripe_id": "cus_1" });
+    let made = admin.post("/v1/customers", body).await.expect(201);
+    for n in 0..60 {
+        let paid = checkout("completed", &format!("evt_{n}"), &format!("cs_{n}"), made.str("internal_id"));
+        nobody.stripe(&paid).await.expect(200);
+    }
+    let aliases = |world: &World| world.items.keys().filter(|(_, sk)| sk.starts_with("STRIPE_CUSTOMER#")).count();
+    assert_eq!(aliases(&app.world().await), 60);
+    admin.delete("/v1/customers/a").await.expect(200);
+    app.connector.start_recording();
+    run(&app.app, None).await.unwrap();
+    let calls = app.connector.take_recording().calls;
+    let writes = calls.iter().filter(|call| call.operation == "TransactWriteItems");
+    let last = writes.filter(|call| call.json().to_string().contains("PURGE#"));
+    assert_eq!(last.count(), 1, "with the last piece it is over");
+    let world = app.world().await;
+    world.assert_straight();
+    assert!(world.of("purge").is_empty() && aliases(&world) == 0);
+    assert!(world.items.keys().all(|(pk, _)| !pk.starts_with("STRIPE_CUSTOMER#")), "each may be somebody else's");
 }
 
 #[tokio::test]

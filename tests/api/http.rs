@@ -3,7 +3,8 @@
 use axum::body::Body;
 use functions::routes::{ALL, Access};
 use harness::TestApp;
-use serde_json::json;
+use harness::faults::Kind;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn an_unknown_route_and_a_wrong_method_are_told_apart() {
@@ -72,8 +73,19 @@ async fn every_route_that_asks_who_you_are_refuses_nobody() {
 #[tokio::test]
 async fn a_failure_says_only_that_it_failed_and_its_id() {
     let (app, nobody, _) = TestApp::start().await;
-    app.connector.inject_with(|_| Some(harness::faults::Kind::Before));
-    let answer = nobody.intake("a@x.io").await;
-    answer.refused(503, "unavailable");
-    assert!(answer.str("detail").starts_with("The request failed. Its id is "), "{}", answer.text);
+    let assert_failed = async |status: u16, code: &str| {
+        let answer = nobody.intake("a@x.io").await;
+        answer.refused(status, code);
+        assert!(answer.str("detail").starts_with("The request failed. Its id is "), "{}", answer.text);
+    };
+    // A table that does not answer, or has too much to do, may do so a little later.
+    for kind in [Kind::Before, Kind::Throttle] {
+        app.connector.inject_with(move |_| Some(kind));
+        assert_failed(503, "unavailable").await;
+        app.connector.reset();
+    }
+    // One that refuses what it is asked would refuse it again.
+    let nonsense = |_: &str, body: &mut Value| body["ReturnConsumedCapacity"] = json!("NONSENSE");
+    app.connector.rewrite(Box::new(nonsense));
+    assert_failed(500, "internal").await;
 }

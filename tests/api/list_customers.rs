@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use futures::future::join_all;
-use harness::app::START;
+use harness::app::{START, TABLE};
+use harness::faults::{CallInfo, Fault, Kind, When};
 use harness::{Actor, TestApp};
 use serde_json::{Value, json};
 use shared::domain::customer::{Customer, Origin, Status};
@@ -132,6 +133,23 @@ async fn a_row_is_the_customer_with_its_older_names() {
         assert_eq!(row[field], made.json[field], "{field}");
     }
     assert!(answer.json["next_cursor"].is_null());
+}
+
+#[tokio::test]
+async fn a_page_is_whole_though_the_table_reads_a_row_at_a_time() {
+    let (app, _, admin) = TestApp::start().await;
+    for n in 0..4 {
+        admin.post("/v1/customers", json!({ "id": format!("c{n}") })).await.expect(201);
+        app.clock.advance_seconds(1);
+    }
+    let whole = admin.get("/v1/customers").await.expect(200);
+    let several = |call: &CallInfo<'_>| {
+        let keys = &call.json()["RequestItems"][TABLE]["Keys"];
+        keys.as_array().is_some_and(|keys| keys.len() > 1)
+    };
+    app.connector.inject(Fault { at: When::Every(Box::new(several)), kind: Kind::Unprocessed });
+    assert_eq!(admin.get("/v1/customers").await.expect(200).json, whole.json);
+    assert!(app.connector.faults_fired() >= 3, "four rows in four reads");
 }
 
 #[tokio::test]

@@ -89,3 +89,21 @@ async fn the_catalogue_does_not_reach_those_who_hold_a_product() {
     let new = admin.post("/v1/customers", json!({ "id": "b" })).await.expect(201);
     assert_eq!(new.json["balances"]["litres"]["remaining"], 10);
 }
+
+#[tokio::test]
+async fn what_a_product_has_only_later_can_be_used_too() {
+    let (app, _, admin) = TestApp::start().await;
+    let product = |features: &[&str]| {
+        let item = |id: &&str| json!({ "feature_id": id, "included_usage": 10 });
+        let items: Vec<_> = features.iter().map(item).collect();
+        json!({ "name": "Milk", "is_default": true, "items": items })
+    };
+    admin.put("/v1/products/milk", product(&["litres"])).await.expect(201);
+    admin.put("/v1/products/milk", product(&["litres", "bottles"])).await.expect(200);
+    admin.post("/v1/customers", json!({ "id": "a" })).await.expect(201);
+    for feature in ["litres", "bottles"] {
+        let used = json!({ "customer_id": "a", "feature_id": feature, "value": 4 });
+        assert_eq!(admin.post("/v1/track", used).await.expect(200).json["deducted"], 4, "{feature}");
+    }
+    app.world().await.assert_straight();
+}

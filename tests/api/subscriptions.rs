@@ -72,6 +72,17 @@ async fn events_ahead_of_their_customer_wait_and_are_applied_with_the_payment() 
 }
 
 #[tokio::test]
+async fn what_waits_for_its_customer_waits_for_ninety_days() {
+    let (app, nobody, _) = TestApp::start().await;
+    send(&nobody, &[subscription("created", "evt_1", 0, "active")]).await;
+    let (world, until) = (app.world().await, app.clock.now().plus_seconds(90 * 86_400).unix_seconds());
+    // Without the second a payment would not look for the first.
+    for kind in ["parked_event", "parking"] {
+        assert_eq!(world.of(kind)[0]["expires_at"], until, "{kind}");
+    }
+}
+
+#[tokio::test]
 async fn a_replay_that_was_killed_is_finished_by_the_backfill() {
     let early = [subscription("created", "evt_1", 0, "active"), invoice("paid", "evt_2", 1)];
     let prepare = async || {

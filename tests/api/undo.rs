@@ -32,7 +32,7 @@ async fn import(app: &TestApp, n: usize) {
 }
 
 /// The run that began last.
-async fn last_run(app: &TestApp) -> Uuid {
+pub(crate) async fn last_run(app: &TestApp) -> Uuid {
     app.raw_store().runs(None, 1).await.unwrap().0[0].run_id
 }
 
@@ -98,6 +98,25 @@ async fn what_is_migrated_while_it_is_taken_back_is_taken_back_too() {
     finishing.resume();
     let migrated = migration.await.unwrap();
     assert_eq!((migrated.undone, migrated.tally.total, migrated.remaining), (true, 6, 6));
+    assert_staged(&app).await;
+}
+
+#[tokio::test]
+async fn a_run_that_is_undone_while_it_says_that_it_is_finished_stays_undone() {
+    let (app, _, _) = TestApp::start().await;
+    import(&app, 6).await;
+    let (other, _) = app.another();
+    // It has written all six, has read of no undo, and is about to say that it is finished.
+    let finishing = app.connector.pause(&When::Operation("TransactWriteItems", 8));
+    let mut migration = pin!(up(&app.app, false, |_| {}));
+    until_held(&mut migration, &finishing).await;
+    let run = last_run(&app).await;
+    assert_eq!(all_down(&other, run).await, Undone { restored: 6, spared: 0, before: 0 });
+    finishing.resume();
+    let migrated = migration.await.unwrap();
+    assert_eq!((migrated.undone, migrated.tally.total, migrated.remaining), (true, 6, 6));
+    let run = app.raw_store().run(run).await.unwrap().unwrap();
+    assert_eq!((run.state, run.tally.total), (RunState::Undone, 6));
     assert_staged(&app).await;
 }
 

@@ -49,6 +49,9 @@ pub enum Kind {
     /// there the last time somebody asked the same. An index that was never asked so is empty.
     /// Strongly consistent reads, and writes, pass unharmed, and do not count as a fault.
     Stale,
+    /// What `DynamoDB` may do to a read of several keys, which this must be: it reads the first one and
+    /// leaves the others to be asked for again.
+    Unprocessed,
     /// The process dies at this call: the attempt never returns. See `run_until_killed`.
     Kill {
         /// Whether the request is carried out before the death, or never sent.

@@ -17,6 +17,9 @@ pub struct Tear {
 }
 
 impl Tear {
+    /// Only the first key is read at once.
+    pub(crate) const AFTER_THE_FIRST: Self = Self { at: 1, backwards: false };
+
     /// Every tear of a batch of so many keys: of any two, each is the older one in some of them.
     pub fn every(keys: usize) -> impl Iterator<Item = Self> {
         (1..keys).flat_map(|at| [false, true].map(|backwards| Self { at, backwards }))
@@ -68,6 +71,15 @@ pub(crate) fn merged(first: &[u8], second: &[u8]) -> Vec<u8> {
         table["CapacityUnits"] = json!(units.iter().sum::<f64>());
     }
     all.to_string().into_bytes()
+}
+
+/// The answer to a part of a batch as one to the whole that leaves the keys of the request `rest`
+/// unprocessed.
+pub(crate) fn leaving(part: &[u8], rest: &str) -> Vec<u8> {
+    let mut answer: Value = serde_json::from_slice(part).expect("an answer is JSON");
+    let rest: Value = serde_json::from_str(rest).expect("a request is JSON");
+    answer["UnprocessedKeys"] = rest["RequestItems"].clone();
+    answer.to_string().into_bytes()
 }
 
 fn fields(object: &Value) -> impl Iterator<Item = (&String, &Value)> {

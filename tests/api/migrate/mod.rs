@@ -3,6 +3,7 @@
 
 mod deaths;
 mod order;
+mod runs;
 mod schedule;
 mod undo;
 mod volume;

@@ -27,7 +27,7 @@ async fn scheduled(app: &TestApp) -> (usize, Summary) {
 }
 
 /// Runs the schedule until it is idle; answers how many rows it settled on the way.
-async fn until_idle(app: &TestApp) -> u64 {
+pub(super) async fn until_idle(app: &TestApp) -> u64 {
     let mut settled = 0;
     for _ in 0..5 {
         let (calls, summary) = scheduled(app).await;
@@ -86,14 +86,14 @@ async fn staged_family() -> (TestApp, Actor, [String; 2]) {
 }
 
 /// The same, brought over: all three wait for a person.
-async fn family() -> (TestApp, Actor, [String; 2]) {
+pub(super) async fn family() -> (TestApp, Actor, [String; 2]) {
     let (app, admin, customers) = staged_family().await;
     assert_eq!(migrate(&app.app).await.tally.ambiguous, 3);
     (app, admin, customers)
 }
 
 /// Checks that the customer `id` is linked with the login of the family.
-async fn assert_linked(app: &TestApp, id: &str) {
+pub(super) async fn assert_linked(app: &TestApp, id: &str) {
     let world = app.world().await;
     world.assert_straight();
     let user = world.at(&format!("CUSTOMER#{id}")).map(|customer| text(customer, "user_id").to_owned()).unwrap();

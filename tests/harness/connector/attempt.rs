@@ -11,7 +11,7 @@ use crate::faults::{self, CallInfo, Kind};
 use crate::pause::Gate;
 use crate::recording;
 use crate::stale::Question;
-use crate::torn::{Tear, merged};
+use crate::torn::{Tear, leaving, merged};
 
 /// An attempt under way. Dropping it, answered or not, is what finishes it in the recording.
 pub(super) struct Attempt {
@@ -73,6 +73,7 @@ impl Attempt {
                 self.connector.lock().plan.spare(kind);
                 self.pass(inner, request).await
             }
+            Kind::Unprocessed => begun(inner, request).await,
             Kind::Kill { after } => {
                 if after {
                     carry_out(inner, request).await?;
@@ -150,6 +151,13 @@ impl Drop for Attempt {
             call.finished = now;
         }
     }
+}
+
+/// Sends the first key of the batch, and leaves the others unprocessed.
+async fn begun(inner: &SharedHttpConnector, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    let [first, rest] = Tear::AFTER_THE_FIRST.parts(request.body().bytes().unwrap_or_default());
+    let answer = carry_out(inner, carrying(request, first)).await?;
+    Ok(faults::answered(leaving(&answer, &rest)))
 }
 
 /// Sends the request and waits for the last byte of its answer.
