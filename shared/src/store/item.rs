@@ -89,3 +89,14 @@ pub(super) fn row_of<T: DeserializeOwned>(kind: &'static str, item: Item) -> Res
 pub(super) fn written_by(item: &Item, op_id: Uuid) -> bool {
     item.get("op_id").and_then(|value| value.as_s().ok()).is_some_and(|text| *text == op_id.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_goes_up_by_one_and_what_is_new_begins_anywhere_but_at_none() {
+        assert_eq!((next_version(1), next_version(7)), (2, 8));
+        assert!((0..100).all(|_| next_version(0) != 0));
+    }
+}
