@@ -145,3 +145,14 @@ pub struct Samples {
     /// Records for which there are several matches, which a person must decide.
     pub ambiguous: Vec<Case>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn completeness_is_the_share_of_the_pairs_that_could_be() {
+        let of = |users, customers, mutual| Figures { users, customers, mutual, ..Figures::default() }.completeness();
+        assert_eq!((of(3, 2, 2), of(2, 8, 2), of(0, 0, 0)), ("66.7%".into(), "25.0%".into(), "100.0%".into()));
+    }
+}
