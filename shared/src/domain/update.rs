@@ -298,6 +298,12 @@ mod tests {
     }
 
     #[test]
+    fn a_patch_of_another_type_says_the_same() {
+        let changed = [Patch::Set(1), Patch::Clear, Patch::Keep].map(|patch| patch.map(|n| n + 1));
+        assert_eq!(changed, [Patch::Set(2), Patch::Clear, Patch::Keep]);
+    }
+
+    #[test]
     fn the_logins_name_follows_as_long_as_it_is_the_customers() {
         let mut customer = Customer::new(CustomerId(NOW.new_id()), Status::Active, Origin::Api, NOW);
         let mut user = User::new(UserId(NOW.new_id()), email("a@x.io"), Role::Customer, NOW);
